@@ -1,0 +1,197 @@
+//! Image data on its way: ranges, downloads, uploads, and the hashes taken in passing.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use md5::Md5;
+use sha2::{Digest, Sha512};
+
+use crate::{Error, ErrorKind, Image, MultiHash, Result};
+
+/// Bytes in order. An error is the last item, and a stream that cannot finish ends in one: it never just
+/// stops early.
+pub type ByteStream = BoxStream<'static, Result<Bytes>>;
+
+/// The strong hash that stores compute themselves.
+pub const HASH_ALGORITHM: &str = "sha512";
+
+/// A part of an image's data, as asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ByteRange {
+    /// From the first offset to the second, both included.
+    Between(u64, u64),
+    /// From this offset to the end.
+    From(u64),
+    /// This many bytes at the end, or all if there are fewer.
+    Last(u64),
+}
+
+impl ByteRange {
+    /// The offsets this means in data of `total` bytes, end excluded, never empty.
+    ///
+    /// # Errors
+    /// `RangeNotSatisfiable` if no byte is in it.
+    pub fn within(self, total: u64) -> Result<Range<u64>> {
+        let range = match self {
+            Self::Between(first, last) => first..last.saturating_add(1).min(total),
+            Self::From(first) => first..total,
+            Self::Last(count) => total.saturating_sub(count)..total,
+        };
+        if range.is_empty() {
+            return Err(Error::new(
+                ErrorKind::RangeNotSatisfiable,
+                format!("the range lies outside the image's {total} bytes"),
+            ));
+        }
+        Ok(range)
+    }
+}
+
+/// What `get` gives: the image, and its data if it has any.
+#[derive(Debug)]
+pub struct Download {
+    /// The image as it was when the data was opened.
+    pub image: Image,
+    /// `None` while the image has no data.
+    pub data: Option<Data>,
+}
+
+/// Data being read.
+pub struct Data {
+    /// Which bytes come: the whole, or the range that was asked for.
+    pub range: Range<u64>,
+    /// How many bytes the whole has.
+    pub total: u64,
+    /// Exactly `range.end - range.start` bytes, or an error at the end.
+    pub stream: ByteStream,
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Data").field("range", &self.range).field("total", &self.total).finish_non_exhaustive()
+    }
+}
+
+/// Data to be written.
+pub struct Upload {
+    /// The bytes. An error in it ends the upload, and nothing of it stays.
+    pub stream: ByteStream,
+    /// How many bytes will come, if that is known. More or fewer is `Incomplete`.
+    pub size: Option<u64>,
+    /// The named store to put it in. `None` leaves that to the service. A plain store ignores it.
+    pub store: Option<String>,
+}
+
+impl Upload {
+    /// An upload of unknown size to wherever the service likes.
+    #[must_use]
+    pub fn new(stream: ByteStream) -> Self {
+        Self { stream, size: None, store: None }
+    }
+
+    /// An upload of bytes at hand.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let size = Some(bytes.len() as u64);
+        let stream = futures::stream::once(std::future::ready(Ok(bytes)));
+        Self { stream: Box::pin(stream), size, store: None }
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("size", &self.size).field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Counts and hashes data while it passes.
+#[derive(Debug, Clone, Default)]
+pub struct Digester {
+    size: u64,
+    md5: Md5,
+    sha512: Sha512,
+}
+
+/// What is known of data that has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    /// Number of bytes.
+    pub size: u64,
+    /// MD5 in lower-case hex.
+    pub checksum: String,
+    /// SHA-512.
+    pub hash: MultiHash,
+}
+
+impl Digester {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.md5.update(bytes);
+        self.sha512.update(bytes);
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Ends the count. `announced` is the size that was promised, if any.
+    ///
+    /// # Errors
+    /// `Incomplete` if another number of bytes came.
+    pub fn finish(self, announced: Option<u64>) -> Result<Digests> {
+        if let Some(announced) = announced.filter(|announced| *announced != self.size) {
+            return Err(Error::new(
+                ErrorKind::Incomplete,
+                format!("{announced} bytes of image data were announced and {} came", self.size),
+            ));
+        }
+        Ok(Digests {
+            size: self.size,
+            checksum: hex::encode(self.md5.finalize()),
+            hash: MultiHash {
+                algorithm: HASH_ALGORITHM.to_owned(),
+                value: hex::encode(self.sha512.finalize()),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_cut_to_the_data_and_never_empty() {
+        assert_eq!(ByteRange::Between(2, 4).within(10).unwrap(), 2..5);
+        assert_eq!(ByteRange::Between(2, u64::MAX).within(10).unwrap(), 2..10);
+        assert_eq!(ByteRange::From(9).within(10).unwrap(), 9..10);
+        assert_eq!(ByteRange::Last(3).within(10).unwrap(), 7..10);
+        assert_eq!(ByteRange::Last(30).within(10).unwrap(), 0..10);
+        for (range, total) in [
+            (ByteRange::Between(10, 20), 10),
+            (ByteRange::Between(4, 2), 10),
+            (ByteRange::From(10), 10),
+            (ByteRange::Last(0), 10),
+            (ByteRange::Last(5), 0),
+        ] {
+            assert_eq!(range.within(total).unwrap_err().kind(), ErrorKind::RangeNotSatisfiable, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn digests_are_those_of_the_bytes_and_a_broken_promise_is_incomplete() {
+        let mut digester = Digester::default();
+        digester.update(b"a");
+        digester.update(b"bc");
+        assert_eq!(digester.clone().finish(Some(4)).unwrap_err().kind(), ErrorKind::Incomplete);
+        let digests = digester.finish(Some(3)).unwrap();
+        assert_eq!(digests.size, 3);
+        assert_eq!(digests.checksum, "900150983cd24fb0d6963f7d28e17f72");
+        assert!(digests.hash.value.starts_with("ddaf35a193617abacc417349ae204131"));
+    }
+}
