@@ -1,0 +1,247 @@
+//! The dialect `glance-v2`: the OpenStack Image API v2, as real Glance services speak it.
+//!
+//! Lists come in the contract's total order although Glance's differs (`ordered`), from pages of any size and
+//! with or without links (`walk`). Data streams through with flat memory, both ways. Writes, once begun, are
+//! finished by tasks of their own, so that a caller who goes away leaves nothing half done.
+//!
+//! As a `none` or `token` service Glance takes everyone for an administrator, and tenancy is enforced here
+//! (`tenancy`). A service token that is less than an administrator's works, and hides from everybody here what
+//! it may not see there. With `caller` Glance sees the caller's own token and decides by itself.
+//!
+//! What Glance cannot hold is refused: a property named like one of its own attributes, or under its reserved
+//! `os_glance_`, is `Invalid`.
+
+mod download;
+mod list;
+mod meanwhile;
+mod ordered;
+mod params;
+mod patch;
+mod sharing;
+mod tenancy;
+mod upload;
+mod walk;
+mod wire;
+mod write;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use image_service::{
+    ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
+    NewImage, Page, Query, Result, Sharing, Sort, SortKey, Status, Stores, Summary, Upload,
+};
+use reqwest::StatusCode;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::fault::{self, Asked, Credentials};
+use crate::options::{Options, TextOrder};
+use crate::upstream::{Reply, Upstream};
+
+/// A Glance service as a backend.
+#[derive(Debug)]
+pub struct GlanceV2 {
+    glance: Arc<Glance>,
+    /// The writes under way. They outlive the futures that began them.
+    writes: TaskTracker,
+}
+
+impl GlanceV2 {
+    /// Gets ready to talk to the Glance at `options.endpoint`. Asks nothing of it yet.
+    ///
+    /// # Errors
+    /// `Invalid` if options contradict each other, or a file or variable that they name cannot be read.
+    pub async fn open(name: &str, options: Options) -> Result<Self> {
+        let glance = Glance {
+            name: name.to_owned(),
+            upstream: Upstream::open(&options).await?,
+            next_habit: walk::NextHabit::default(),
+            distrust: Distrust::new(options.text_order),
+            meanwhile: meanwhile::Meanwhile::default(),
+            bounds: Bounds {
+                page_size: options.page_size,
+                max_pages: options.max_pages,
+                resort_limit: options.resort_limit,
+                membership_width: options.membership_width,
+                skip_limit: options.skip_limit.as_u64(),
+                idle_timeout: options.idle_timeout,
+                settle_timeout: options.settle_timeout,
+            },
+        };
+        Ok(Self { glance: Arc::new(glance), writes: TaskTracker::new() })
+    }
+
+    /// Waits until every write that has begun is finished, also those whose callers have gone. To be called when
+    /// no more requests come.
+    pub async fn drain(&self) {
+        self.writes.close();
+        self.writes.wait().await;
+    }
+
+    /// Runs a write to its end, whether or not anybody waits for it. The write is told when nobody does.
+    async fn finish<T, F>(&self, write: impl FnOnce(CancellationToken) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let gone = CancellationToken::new();
+        let task = self.writes.spawn(write(gone.clone()));
+        let _tell = gone.drop_guard();
+        let broken = |source| Error::new(ErrorKind::Internal, "a write broke down").with_source(source);
+        task.await.map_err(broken)?
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl ImageService for GlanceV2 {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { most_per_page: Some(self.glance.bounds.page_size), ..Capabilities::full() }
+    }
+
+    async fn index(&self, context: &Context, query: &Query) -> Result<Page<Summary>> {
+        // Glance has no shorter list.
+        Ok(self.detail(context, query).await?.map(|image| Summary::from(&image)))
+    }
+
+    async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
+        list::page(&self.glance, context, query).await
+    }
+
+    async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
+        Ok(tenancy::visible(&self.glance, context, id).await?.0)
+    }
+
+    async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
+        download::open(&self.glance, context, id, range).await
+    }
+
+    async fn create(&self, context: &Context, image: NewImage, data: Option<Upload>) -> Result<Image> {
+        let (glance, context) = (Arc::clone(&self.glance), lasting(context));
+        self.finish(|gone| write::create(glance, context, image, data, gone)).await
+    }
+
+    async fn update(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        change: ImageChange,
+        data: Option<Upload>,
+    ) -> Result<Image> {
+        let (glance, context, id) = (Arc::clone(&self.glance), lasting(context), id.clone());
+        self.finish(|gone| write::update(glance, context, id, change, data, gone)).await
+    }
+
+    async fn delete(&self, context: &Context, id: &ImageId) -> Result<()> {
+        let (glance, context, id) = (Arc::clone(&self.glance), lasting(context), id.clone());
+        self.finish(|_| write::delete(glance, context, id)).await
+    }
+
+    fn sharing(&self) -> Option<&dyn Sharing> {
+        Some(self)
+    }
+
+    fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+}
+
+/// The context of a write: what has begun is finished, also when nobody waits for the answer any more.
+fn lasting(context: &Context) -> Context {
+    Context { deadline: None, ..context.clone() }
+}
+
+/// What all requests share.
+#[derive(Debug)]
+struct Glance {
+    /// What the backend is called, for the operator's logs.
+    name: String,
+    upstream: Upstream,
+    next_habit: walk::NextHabit,
+    distrust: Distrust,
+    meanwhile: meanwhile::Meanwhile,
+    bounds: Bounds,
+}
+
+/// Bounds that are no business of the connection. Their defaults are with [`Options`].
+#[derive(Debug)]
+struct Bounds {
+    page_size: NonZeroUsize,
+    max_pages: NonZeroUsize,
+    resort_limit: NonZeroUsize,
+    membership_width: NonZeroUsize,
+    skip_limit: u64,
+    idle_timeout: Duration,
+    settle_timeout: Duration,
+}
+
+impl Glance {
+    /// Whether tenancy is enforced here, and not by the server.
+    fn decides(&self) -> bool {
+        self.upstream.credentials() == Credentials::Service
+    }
+
+    /// The URL of the list of images.
+    fn images_url(&self) -> Result<Url> {
+        self.upstream
+            .url(&["v2", "images"])
+            .ok_or_else(|| Error::invalid("the endpoint cannot have paths under it"))
+    }
+
+    /// The URL of an image, or of something about it. `NotFound` if there can be none.
+    fn image_url(&self, id: &ImageId, about: &[&str]) -> Result<Url> {
+        let segments = [&["v2", "images", id.as_str()], about].concat();
+        self.upstream.url(&segments).ok_or_else(|| Error::not_found(id))
+    }
+
+    /// The image as the server has it, whoever may see it.
+    async fn fetch(&self, context: &Context, id: &ImageId) -> Result<Image> {
+        let reply = self.upstream.read(context, self.image_url(id, &[])?).await?;
+        if reply.status != StatusCode::OK {
+            return Err(self.refusal(Asked::Record, id.as_str(), &reply));
+        }
+        let image = wire::image(&reply.body)?;
+        // Some databases find ids without regard to case. Here it is significant. And for a moment Glance shows
+        // images that it has just deleted.
+        if image.id == *id && image.status != Status::Deleted { Ok(image) } else { Err(Error::not_found(id)) }
+    }
+
+    /// The error that an answer without success stands for.
+    fn refusal(&self, asked: Asked, what: &str, reply: &Reply) -> Error {
+        fault::refusal(asked, self.upstream.credentials(), what, reply.status, &reply.body)
+    }
+}
+
+/// Sort keys by which this server does not order as we do.
+#[derive(Debug)]
+struct Distrust(AtomicU16);
+
+impl Distrust {
+    fn new(text: TextOrder) -> Self {
+        let distrust = Self(AtomicU16::new(0));
+        if text == TextOrder::Other {
+            distrust.note(SortKey::Name);
+        }
+        distrust
+    }
+
+    fn note(&self, key: SortKey) {
+        self.0.fetch_or(Self::bit(key), Ordering::Relaxed);
+    }
+
+    /// Whether a list in this order must be sorted here. Sorted by time, ids are put in order here anyway.
+    fn concerns(&self, sort: &Sort) -> bool {
+        let noted = self.0.load(Ordering::Relaxed);
+        let by_time = ordered::is_by_time(sort);
+        sort.keys().iter().any(|(key, _)| noted & Self::bit(*key) != 0 && !(by_time && *key == SortKey::Id))
+    }
+
+    const fn bit(key: SortKey) -> u16 {
+        1 << key as u16
+    }
+}

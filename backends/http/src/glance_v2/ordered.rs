@@ -1,0 +1,219 @@
+//! One list of the server, in our order.
+//!
+//! Glance orders by microseconds that it does not show, so images of the same second come in an order that
+//! nobody else can tell. They are gathered and put in order by id, and come out when the second is over.
+//!
+//! Some servers order differently altogether: names without regard to case, unset values last. Where a page
+//! shows that, or where the server is known to lose its place, the list is given up with
+//! [`Halt::Disorder`], to be read whole by id and sorted here. That is bounded, as it is kept in memory.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use image_service::{
+    Context, Error, ErrorKind, Image, ImageId, Position, Query, Result, Sort, SortKey, SortValue,
+};
+
+use super::params::{self, Order};
+use super::walk::{Budget, Halt, Walk};
+use super::{Glance, tenancy};
+
+/// Asked for beyond the limit: the image at the position itself, others of its second, and one to see what is
+/// behind.
+const MARGIN: usize = 8;
+
+/// Images of one list that the caller may see listed, in the query's order.
+#[derive(Debug)]
+pub(super) struct Ordered<'a> {
+    glance: &'a Glance,
+    context: &'a Context,
+    query: &'a Query,
+    walk: Walk<'a>,
+    wanted: usize,
+    ready: VecDeque<Image>,
+    /// Images equal in all that is sorted by but the id, of which more may come.
+    run: Vec<Image>,
+    /// The image that came last.
+    last: Option<Image>,
+    /// Whether the order hangs on a time, whose microseconds we do not see.
+    by_time: bool,
+    ended: bool,
+}
+
+impl<'a> Ordered<'a> {
+    /// Those images that are hidden, or are not. `marker` is an image to go on behind.
+    pub(super) fn new(
+        glance: &'a Glance,
+        context: &'a Context,
+        query: &'a Query,
+        budget: &'a Budget,
+        hidden: bool,
+        marker: Option<ImageId>,
+    ) -> Self {
+        let params = params::of(query, glance.upstream.credentials(), Order::Asked, hidden);
+        let limit = query.limit.map_or(usize::MAX, std::num::NonZeroUsize::get);
+        Self {
+            glance,
+            context,
+            query,
+            walk: Walk::new(glance, context, budget, params, marker),
+            wanted: limit.saturating_add(MARGIN),
+            ready: VecDeque::new(),
+            run: Vec::new(),
+            last: None,
+            by_time: is_by_time(&query.sort),
+            ended: false,
+        }
+    }
+
+    /// The same images, read whole and sorted here.
+    pub(super) async fn read_whole(
+        glance: &'a Glance,
+        context: &'a Context,
+        query: &'a Query,
+        budget: &'a Budget,
+        hidden: bool,
+    ) -> Result<Self, Halt> {
+        let mut list = Self::new(glance, context, query, budget, hidden, None);
+        let params = params::of(query, glance.upstream.credentials(), Order::ById, hidden);
+        list.walk = Walk::new(glance, context, budget, params, None);
+        let most = glance.bounds.resort_limit.get();
+        let (mut count, mut images) = (0, Vec::new());
+        while let Some(mut page) = list.walk.next(usize::MAX).await? {
+            count += page.len();
+            if count > most {
+                return Err(Halt::Failed(too_many(most)));
+            }
+            page.retain(|image| query.admits(image));
+            images.extend(page);
+        }
+        let mut images = tenancy::listed(glance, context, query, images).await?;
+        images.sort_unstable_by(|a, b| query.sort.compare(a, b));
+        list.ready = images.into();
+        list.ended = true;
+        Ok(list)
+    }
+
+    /// Reads until an image is at hand, or the end.
+    pub(super) async fn fill(&mut self) -> Result<(), Halt> {
+        while self.ready.is_empty() && !self.ended {
+            let mut done = Vec::new();
+            if !self.walk.has_ended() && self.stands_badly() {
+                return Err(Halt::Disorder);
+            }
+            match self.walk.next(self.wanted).await? {
+                None => self.end(&mut done),
+                Some(page) => self.sift(page, &mut done)?,
+            }
+            // Whoever needs a second page may need many.
+            self.wanted = self.wanted.saturating_mul(2);
+            done.retain(|image| self.query.admits(image));
+            self.ready.extend(tenancy::listed(self.glance, self.context, self.query, done).await?);
+        }
+        Ok(())
+    }
+
+    /// The next image, if [`fill`](Self::fill) found one.
+    pub(super) fn peek(&self) -> Option<&Image> {
+        self.ready.front()
+    }
+
+    /// Takes the next image.
+    pub(super) fn pop(&mut self) -> Option<Image> {
+        self.ready.pop_front()
+    }
+
+    fn stands_badly(&self) -> bool {
+        let sort = &self.query.sort;
+        self.last.as_ref().is_some_and(|last| is_no_place_to_go_on(sort, &sort.position_of(last)))
+    }
+
+    fn end(&mut self, done: &mut Vec<Image>) {
+        self.ended = true;
+        self.close_run(done);
+    }
+
+    /// Puts a page's images in order as far as that can be told yet.
+    fn sift(&mut self, page: Vec<Image>, done: &mut Vec<Image>) -> Result<(), Halt> {
+        for (place, image) in page.into_iter().enumerate() {
+            if params::is_beyond(self.query, &image) {
+                self.end(done);
+                return Ok(());
+            }
+            match self.last.as_ref().map(|last| self.compare_visibly(last, &image)) {
+                // It was made or changed after the walk had passed its place.
+                Some(Ordering::Greater) if self.walk.has_begun_again() => continue,
+                Some(Ordering::Greater) => return Err(self.out_of_order(&image, place)),
+                _ => {}
+            }
+            if self.by_time {
+                let same_run = |last: &Image| self.compare_visibly(last, &image).is_eq();
+                if !self.run.last().is_some_and(same_run) {
+                    self.close_run(done);
+                }
+                self.run.push(image.clone());
+            } else {
+                done.push(image.clone());
+            }
+            self.last = Some(image);
+        }
+        Ok(())
+    }
+
+    fn close_run(&mut self, done: &mut Vec<Image>) {
+        self.run.sort_unstable_by(|a, b| self.query.sort.compare(a, b));
+        done.append(&mut self.run);
+    }
+
+    /// `image` should have come before the last one. `place` is where it stands on its page: within one page
+    /// nothing can have changed meanwhile, so that shows how the server orders.
+    fn out_of_order(&self, image: &Image, place: usize) -> Halt {
+        let differs =
+            |key: &SortKey| self.last.as_ref().is_some_and(|last| key.value(last) != key.value(image));
+        let key = self.query.sort.keys().iter().map(|(key, _)| *key).find(differs);
+        if let Some(key) = key
+            && place > 0
+        {
+            tracing::warn!(key = key.as_str(), "the image service behind sorts by this in another order");
+            self.glance.distrust.note(key);
+        }
+        Halt::Disorder
+    }
+
+    /// Compares by what the server can be held to: everything, or, where it knows microseconds, all but the id.
+    fn compare_visibly(&self, a: &Image, b: &Image) -> Ordering {
+        if !self.by_time {
+            return self.query.sort.compare(a, b);
+        }
+        let keys = self.query.sort.keys().iter().filter(|(key, _)| *key != SortKey::Id);
+        keys.map(|(key, direction)| direction.apply(key.value(a).cmp(&key.value(b))))
+            .find(|ordering| ordering.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+/// Whether a sort has a time in it.
+pub(super) fn is_by_time(sort: &Sort) -> bool {
+    sort.keys().iter().any(|(key, _)| matches!(key, SortKey::CreatedAt | SortKey::UpdatedAt))
+}
+
+/// Whether Glance loses its place when it is to go on behind an image that stands at `position`.
+///
+/// It takes an unset name for an empty one, and an unset size for an empty text, which some databases put
+/// behind every number. Unset and empty values then come twice or never.
+pub(super) fn is_no_place_to_go_on(sort: &Sort, position: &Position) -> bool {
+    sort.keys().iter().zip(&position.values).any(|((key, _), value)| match (key, value) {
+        (SortKey::Size, SortValue::Unset | SortValue::Number(0)) | (SortKey::Name, SortValue::Unset) => true,
+        (SortKey::Name, SortValue::Text(name)) => name.is_empty(),
+        _ => false,
+    })
+}
+
+fn too_many(most: usize) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the image service behind cannot list in this order, and has more images than the {most} of resort_limit"
+        ),
+    )
+}
