@@ -1,0 +1,130 @@
+//! The OpenStack Image API v2, in front of any image service.
+//!
+//! A request walks through these files, top to bottom, and each knows one thing:
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `exchange` | one request from its head to its answer: id, span, caller, deadline, panic, log line |
+//! | `routes`, `versions` | method and path → action; which minors of the API are served, and why |
+//! | `images`, `list`, `download`, `upload`, `members`, `tags`, `stores` | the actions |
+//! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
+//! | `query`, `conditions`, `order`, `cursor`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
+//! | `attribute`, `patch`, `wire`, `schema` | JSON ⇄ images and changes to them |
+//! | `ranges`, `body`, `request_id`, `partial` | headers and bodies |
+//! | `policy` | which role may do what |
+//! | `fault` | error → status and body |
+//!
+//! All that decides is pure; only the actions await the service. Nothing here knows how many stores there are.
+//!
+//! ## Where this departs from Glance, on purpose
+//!
+//! * Errors are nested JSON whatever `Accept` says: every client reads that, and a flat one breaks glanceclient.
+//! * Bad input is 400 where Glance answers 500.
+//! * Repeated parameters stay in `first` and `next`; a scalar one that is repeated counts with its last value.
+//! * A marker that the caller cannot see is 400, as an unknown one: Glance's 403 tells that the image exists.
+//! * An empty `visibility` is 400: Glance answers with an empty list, in which a mistake is hard to see.
+//! * Image data is not looked into: Glance refuses what is not of the image's disk format.
+//! * `name=like:text` lists images that have the text in their name, byte for byte: Glance knows no such operator.
+//! * `GET /v2` and `GET /v2/` give the document of versions, so that discovery works from there too.
+
+mod answer;
+mod attribute;
+mod body;
+mod conditions;
+mod cursor;
+mod download;
+mod exchange;
+mod fault;
+mod images;
+mod links;
+mod list;
+mod members;
+mod order;
+mod partial;
+mod patch;
+mod policy;
+mod query;
+mod ranges;
+mod request_id;
+mod routes;
+mod schema;
+mod stores;
+mod tags;
+mod unserved;
+mod upload;
+mod versions;
+mod wire;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use image_service::{ImageService, Partial};
+
+use crate::auth::Auth;
+
+/// What the front door stands on.
+#[derive(Debug)]
+pub struct Front {
+    /// The images. It must do every filter, sort key and range by itself, and list with details, as a
+    /// federation does.
+    pub service: Arc<dyn ImageService>,
+    /// Who is let in.
+    pub auth: Arc<dyn Auth>,
+    /// Everything that can be set.
+    pub settings: Settings,
+}
+
+/// What can be set about the front door.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address that clients use, such as `https://images.example`, for links that must be absolute.
+    /// Default: `http://` and the `Host` that the client named.
+    pub public_endpoint: Option<String>,
+    /// What a list does when a part of it cannot be had and the request does not say. Default: serve the rest.
+    pub partial: Partial,
+    /// Most bytes of a JSON body. Default: 1 MiB.
+    pub json_body: usize,
+    /// Most bytes of a query string. Default: 8 KiB.
+    pub query_string: usize,
+    /// Most bytes of one image. Default: 1 TiB.
+    pub image_size: u64,
+    /// Images in a page if the client does not say. Default: 25.
+    pub default_page: NonZeroUsize,
+    /// Most images in a page, whatever the client says. Default: 1000.
+    pub largest_page: NonZeroUsize,
+    /// How long a read may take until its answer begins. Default: one minute.
+    pub read_deadline: Duration,
+    /// How long a client may pause while it sends a body. Default: one minute.
+    pub body_pause: Duration,
+    /// The disk formats that an image may have.
+    pub disk_formats: Vec<String>,
+    /// The container formats that an image may have.
+    pub container_formats: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        Self {
+            public_endpoint: None,
+            partial: Partial::default(),
+            json_body: 1 << 20,
+            query_string: 8 << 10,
+            image_size: 1 << 40,
+            default_page: NonZeroUsize::MIN.saturating_add(24),
+            largest_page: NonZeroUsize::MIN.saturating_add(999),
+            read_deadline: Duration::from_secs(60),
+            body_pause: Duration::from_secs(60),
+            disk_formats: words(&[
+                "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop",
+            ]),
+            container_formats: words(&["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"]),
+        }
+    }
+}
+
+/// Makes the router that answers for `front`: every path, every method, every error.
+pub fn router(front: Front) -> axum::Router {
+    axum::Router::new().fallback(exchange::answer).with_state(Arc::new(front))
+}

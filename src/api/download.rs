@@ -1,0 +1,75 @@
+//! An image's data on its way out.
+//!
+//! Bytes pass through as the client takes them. If they cannot all be had the connection breaks: the promised length
+//! keeps the client from taking a part for the whole.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, StatusCode};
+use image_service::{Data, ImageId};
+
+use super::exchange::Call;
+use super::fault::Fault;
+use super::links::Params;
+use super::{answer, policy, ranges};
+
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+pub(super) async fn download(call: &Call, id: &ImageId) -> Result<Response, Fault> {
+    if Params::read(&call.query)?.last("prefer").is_some() {
+        return Err(Fault::bad_request("prefer: this site chooses the store that it reads from"));
+    }
+    if let Err(fault) = policy::may_download(&call.context.caller) {
+        call.service().show(&call.context, id).await?;
+        return Err(fault);
+    }
+    match open(call, id).await {
+        Err(fault) if fault.status() == StatusCode::RANGE_NOT_SATISFIABLE => {
+            unsatisfied(call, id, fault).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// Answers a range that no part of the image is: with the size, so that the client can ask for one that is.
+async fn unsatisfied(call: &Call, id: &ImageId, fault: Fault) -> Result<Response, Fault> {
+    // Who cannot see the image hears that instead, and without data every range means the same: nothing.
+    let image = call.service().show(&call.context, id).await?;
+    let Some(size) = image.size else { return Ok(answer::empty(StatusCode::NO_CONTENT)) };
+    Err(fault.with_header(CONTENT_RANGE, HeaderValue::from_str(&format!("bytes */{size}")).ok()))
+}
+
+async fn open(call: &Call, id: &ImageId) -> Result<Response, Fault> {
+    let wanted = ranges::wanted(&call.headers)?;
+    let range = wanted.as_ref().map(|wanted| wanted.range);
+    let download = call.service().get(&call.context, id, range).await?;
+    let Some(data) = download.data else { return Ok(answer::empty(StatusCode::NO_CONTENT)) };
+    let status = match &wanted {
+        Some(wanted) => {
+            wanted.check(data.total)?;
+            StatusCode::PARTIAL_CONTENT
+        }
+        None => StatusCode::OK,
+    };
+    let mut response = streamed(status, data);
+    if let Some(checksum) = &download.image.checksum {
+        // In hex and of the whole, as Glance has it; clients compare it with the image's checksum.
+        answer::set_header(&mut response, CONTENT_MD5, checksum);
+    }
+    Ok(response)
+}
+
+fn streamed(status: StatusCode, data: Data) -> Response {
+    let Data { range, total, stream } = data;
+    let mut response = Response::new(Body::from_stream(stream));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(range.end.saturating_sub(range.start)));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let last = range.end.saturating_sub(1);
+        answer::set_header(&mut response, CONTENT_RANGE, &format!("bytes {}-{last}/{total}", range.start));
+    }
+    response
+}

@@ -1,0 +1,172 @@
+//! One request, from its head to its answer.
+//!
+//! Gives it an id and a span, finds its action, asks who sends it, and turns whatever comes out, a panic too, into
+//! one answer and one line in the log. The line is written when the answer begins; image data is still on its way
+//! then.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, header};
+use image_service::{Caller, Context, ImageId, ImageService, Store};
+use tracing::Instrument as _;
+
+use super::fault::Fault;
+use super::routes::{self, Action, Target};
+use super::versions::{self, Storage};
+use super::{
+    Front, answer, body, download, images, list, members, partial, policy, request_id, schema, stores, tags,
+    unserved, upload,
+};
+
+/// What every action is given.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) front: Arc<Front>,
+    pub(super) context: Context,
+    pub(super) headers: HeaderMap,
+    /// The query string as it came.
+    pub(super) query: String,
+}
+
+impl Call {
+    pub(super) fn service(&self) -> &dyn ImageService {
+        self.front.service.as_ref()
+    }
+
+    /// The named stores, if there are any.
+    pub(super) fn stores(&self) -> Option<Vec<Store>> {
+        named_stores(&self.front)
+    }
+
+    /// Lets through a caller whose role allows changes. Others are told so only of an image that they can see.
+    pub(super) async fn check_writer(&self, id: &ImageId) -> Result<(), Fault> {
+        if let Err(fault) = policy::may_write(&self.context.caller) {
+            self.service().show(&self.context, id).await?;
+            return Err(fault);
+        }
+        Ok(())
+    }
+}
+
+fn named_stores(front: &Front) -> Option<Vec<Store>> {
+    front.service.stores().map(|stores| stores.list()).filter(|stores| !stores.is_empty())
+}
+
+fn storage(front: &Front) -> Storage {
+    if named_stores(front).is_some() { Storage::Named } else { Storage::Plain }
+}
+
+/// Answers one request.
+pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let target = routes::find(&parts.method, parts.uri.path(), accept, storage(&front));
+    let (request_id, refused) = match request_id::choose(&parts.headers) {
+        Ok(id) => (id, None),
+        Err(fault) => (request_id::fresh(), Some(fault)),
+    };
+    let span = tracing::info_span!("request", %request_id, method = %parts.method, route = target.template());
+    let work = async {
+        let outcome = match refused {
+            Some(fault) => Err(fault),
+            None => {
+                let work = respond(front, target, request_id.clone(), parts, body);
+                AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+                    tracing::error!("a panic while answering");
+                    Err(Fault::internal())
+                })
+            }
+        };
+        let response = outcome.unwrap_or_else(|fault| fault.into_response());
+        let status = response.status().as_u16();
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status, duration_ms, "answered");
+        response
+    };
+    let mut response = work.instrument(span).await;
+    answer::set_header(&mut response, request_id::REQUEST_ID, &request_id);
+    response
+}
+
+async fn respond(
+    front: Arc<Front>,
+    target: Target,
+    request_id: String,
+    parts: Parts,
+    body: Body,
+) -> Result<Response, Fault> {
+    let query = parts.uri.query().unwrap_or_default();
+    if query.len() > front.settings.query_string {
+        let message = format!("the query string is longer than {} bytes", front.settings.query_string);
+        return Err(Fault::new(StatusCode::URI_TOO_LONG, message));
+    }
+    let open = matches!(target, Target::Action { action, .. } if action.is_open());
+    let caller = if open { Caller::default() } else { front.auth.caller(&parts.headers).await? };
+    let (action, id, name) = destination(target)?;
+    body::check(action.body(), &body)?;
+    let reads = parts.method == Method::GET;
+    let within = front.settings.read_deadline;
+    let context = Context {
+        caller,
+        request_id,
+        // Of a download only the beginning is due then, which is seen to below.
+        deadline: (reads && action != Action::Download).then(|| Instant::now() + within),
+        partial: partial::wanted(&parts.headers, front.settings.partial)?,
+    };
+    let query = query.to_owned();
+    let call = Call { front, context, headers: parts.headers, query };
+    let work = act(&call, action, &id, &name, body);
+    if !reads {
+        return work.await;
+    }
+    tokio::time::timeout(within, work).await.unwrap_or_else(|_| {
+        Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the answer could not be found in time"))
+    })
+}
+
+fn destination(target: Target) -> Result<(Action, ImageId, String), Fault> {
+    match target {
+        Target::Action { action, id, name, .. } => Ok((action, id, name)),
+        Target::WrongMethod(allow) => Err(Fault::wrong_method(&allow)),
+        Target::Nowhere => Err(Fault::not_found("there is nothing at this path")),
+        Target::UnknownMethod => Err(Fault::new(StatusCode::NOT_IMPLEMENTED, "no path has this method")),
+    }
+}
+
+async fn act(call: &Call, action: Action, id: &ImageId, name: &str, body: Body) -> Result<Response, Fault> {
+    match action {
+        Action::ChooseVersion => Ok(versions::choose(call, storage(&call.front))),
+        Action::ListVersions => Ok(versions::list(call, storage(&call.front))),
+        Action::CheckHealth => Ok("OK".into_response()),
+        Action::ListImages => list::list(call).await,
+        Action::CreateImage => images::create(call, body).await,
+        Action::ShowImage => images::show(call, id).await,
+        Action::UpdateImage => images::update(call, id, body).await,
+        Action::DeleteImage => images::delete(call, id).await,
+        Action::Deactivate => images::deactivate(call, id).await,
+        Action::Reactivate => images::reactivate(call, id).await,
+        Action::Download => download::download(call, id).await,
+        Action::Upload => upload::upload(call, id, body).await,
+        Action::ListMembers => members::list(call, id).await,
+        Action::AddMember => members::add(call, id, body).await,
+        Action::ShowMember => members::show(call, id, name).await,
+        Action::SetMemberStatus => members::set_status(call, id, name, body).await,
+        Action::RemoveMember => members::remove(call, id, name).await,
+        Action::AddTag => tags::add(call, id, name).await,
+        Action::RemoveTag => tags::remove(call, id, name).await,
+        Action::ShowSchema => schema::show(call, name),
+        Action::ListImportMethods => Ok(stores::import_methods()),
+        Action::ListStores => stores::list(call),
+        Action::DetailStores => stores::detail(call),
+        Action::RemoveCopy => stores::remove_copy(call, name, id).await,
+        Action::Unserved(part) => unserved::answer(call, part, id).await,
+    }
+}

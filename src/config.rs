@@ -1,0 +1,159 @@
+//! TOML text → [`Config`], or every fault found, each with its key and line.
+//!
+//! What can be said of a configuration without opening anything is said here: [`load`] opens no socket, makes no
+//! directory and asks no other service, though it reads the files that the configuration refers to. A backend's
+//! options are read by its own crate, found through [`crate::registry`].
+//!
+//! This module must not know which kinds of backends there are, or what any of the settings does.
+
+mod report;
+mod rules;
+mod settings;
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::document::{Document, Fault, Place, read_text};
+use crate::registry::{self, Planned};
+pub use report::report;
+pub use settings::{
+    Auth, AuthKind, FederationSettings, Formats, Limits, Log, LogFormat, Pages, Placement, TokensFile,
+};
+
+/// What the file says, key by key. `Default` is what holds where it says nothing.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The address and port that clients connect to; port 0 takes a free one. Default: `127.0.0.1:9292`.
+    #[serde(deserialize_with = "settings::address")]
+    pub listen: std::net::SocketAddr,
+    /// The address that clients use for this service, such as `https://images.example`, for links that must be
+    /// absolute. Default: `http://` and the `Host` that the client named.
+    #[serde(deserialize_with = "settings::public_endpoint")]
+    pub public_endpoint: Option<String>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Who may use the service.
+    pub auth: Auth,
+    /// The bounds on what a client may take of this process.
+    pub limits: Limits,
+    /// How long lists are.
+    pub pages: Pages,
+    /// The formats that images may have.
+    pub formats: Formats,
+    /// How several backends become one service.
+    pub federation: FederationSettings,
+    /// Where new images go.
+    pub placement: Placement,
+    /// The stores, first ones first.
+    #[serde(rename = "backend")]
+    pub backends: Vec<BackendEntry>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 9292)),
+            public_endpoint: None,
+            log: Log::default(),
+            auth: Auth::default(),
+            limits: Limits::default(),
+            pages: Pages::default(),
+            formats: Formats::default(),
+            federation: FederationSettings::default(),
+            placement: Placement::default(),
+            backends: Vec::new(),
+        }
+    }
+}
+
+/// What the file says about one backend, save for its own options.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackendEntry {
+    /// What clients know it by, as a store: lower-case letters, digits, `-` and `_`, a letter first. Must be
+    /// given.
+    pub name: Option<String>,
+    /// Which kind of store it is. Must be given.
+    pub kind: Option<String>,
+    /// One sentence for people. Default: none.
+    pub description: Option<String>,
+    /// How long a read may take until its answer begins. Default: 2 seconds.
+    #[serde(with = "humantime_serde")]
+    pub deadline: std::time::Duration,
+    /// Read by the kind itself.
+    pub options: Unread,
+}
+
+impl Default for BackendEntry {
+    fn default() -> Self {
+        Self {
+            name: None,
+            kind: None,
+            description: None,
+            deadline: std::time::Duration::from_secs(2),
+            options: Unread {},
+        }
+    }
+}
+
+/// A table that is somebody else's to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Unread {}
+
+/// A configuration without faults.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The backends, first ones first, each ready to be opened.
+    pub backends: Vec<Planned>,
+    /// What is allowed but not wise.
+    pub warnings: Vec<Fault>,
+}
+
+/// Reads the configuration in `file`.
+///
+/// # Errors
+/// Every fault in it, and in the files that it names, at once.
+pub fn load(file: &Path) -> Result<Loaded, Vec<Fault>> {
+    let text = read_text(file).map_err(|fault| vec![fault])?;
+    parse(file, &text)
+}
+
+/// Reads the configuration `text`, which is called `file` in faults.
+///
+/// # Errors
+/// Every fault in it, and in the files that it names, at once.
+pub fn parse(file: &Path, text: &str) -> Result<Loaded, Vec<Fault>> {
+    let mut document = Document::parse(file, text)?;
+    let Some(config) = document.read_leniently::<Config>() else { return Err(document.into_faults()) };
+    rules::check(&config, &mut document);
+    let backends = plan(&config, &mut document);
+    let warnings = rules::warnings(&config, &document);
+    let faults = document.into_faults();
+    if faults.is_empty() { Ok(Loaded { config, backends, warnings }) } else { Err(faults) }
+}
+
+/// Has each backend's kind read its options.
+fn plan(config: &Config, document: &mut Document<'_>) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    for (number, entry) in config.backends.iter().enumerate() {
+        let place = Place::root().then("backend").then(number);
+        let Some(kind) = &entry.kind else { continue };
+        let Some(kind) = registry::kind(kind) else {
+            document.fault(
+                &place.then("kind"),
+                format!("'{kind}' is not one of {}", registry::names().join(", ")),
+            );
+            continue;
+        };
+        let options = place.then("options");
+        let (plan, address) = (kind.plan(document, &options), kind.address(document, &options));
+        let (Some(plan), Some(name)) = (plan, entry.name.clone()) else { continue };
+        let (description, deadline) = (entry.description.clone(), entry.deadline);
+        planned.push(Planned { name, kind: kind.name(), description, deadline, address, plan });
+    }
+    planned
+}

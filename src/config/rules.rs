@@ -1,0 +1,165 @@
+//! What the types of [`Config`] cannot say: bounds, names that must fit together, and what is not wise.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{AuthKind, Config};
+use crate::auth::tokens;
+use crate::document::{Document, Fault, Place};
+
+/// No time in the configuration is longer. Who wants no bound can come close enough with a day.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Notes every fault of `config` that lies between its parts.
+pub(super) fn check(config: &Config, document: &mut Document<'_>) {
+    check_log(config, document);
+    check_limits(config, document);
+    check_federation(config, document);
+    check_backends(config, document);
+    check_placement(config, document);
+    if config.auth.kind == AuthKind::Tokens
+        && let Err(faults) = tokens::check(&config.auth.tokens.file)
+    {
+        let unreadable = faults.iter().all(|fault| fault.line.is_none());
+        if unreadable {
+            let place = Place::root().then("auth").then("tokens").then("file");
+            for fault in faults {
+                document.fault(&place, fault.to_string());
+            }
+        } else {
+            document.adopt(faults);
+        }
+    }
+}
+
+/// What is allowed but not wise.
+pub(super) fn warnings(config: &Config, document: &Document<'_>) -> Vec<Fault> {
+    let mut warnings = Vec::new();
+    if config.auth.kind == AuthKind::None && !config.listen.ip().is_loopback() {
+        let message =
+            format!("everyone who can reach {} is an administrator, as auth.kind is 'none'", config.listen);
+        warnings.push(document.remark(&Place::root().then("listen"), message));
+    }
+    warnings
+}
+
+fn check_log(config: &Config, document: &mut Document<'_>) {
+    let place = Place::root().then("log").then("level");
+    let level = &config.log.level;
+    if let Err(error) = EnvFilter::builder().parse(level) {
+        document.fault(&place, error.to_string());
+        return;
+    }
+    // A word that is no level would be taken for the one module to be logged, and nobody means that.
+    let bare = |directive: &&str| !directive.is_empty() && !directive.contains(['=', '[']);
+    if let Some(word) = level.split(',').filter(bare).find(|word| word.parse::<LevelFilter>().is_err()) {
+        let message = format!("'{word}' is not one of off, error, warn, info, debug, trace");
+        document.fault(&place, message);
+    }
+}
+
+fn check_limits(config: &Config, document: &mut Document<'_>) {
+    let limits = &config.limits;
+    let place = Place::root().then("limits");
+    for (key, time) in [
+        ("head_timeout", limits.head_timeout),
+        ("read_deadline", limits.read_deadline),
+        ("idle", limits.idle),
+    ] {
+        within(document, &place.then(key), time);
+    }
+    if limits.drain > LONGEST {
+        document.fault(&place.then("drain"), "must not be longer than a day");
+    }
+    for (key, size, least, most) in [
+        ("head", limits.head, ByteSize::kib(8), ByteSize::mib(1)),
+        ("query", limits.query, ByteSize::b(1), ByteSize::mib(1)),
+        ("json_body", limits.json_body, ByteSize::kib(1), ByteSize::mib(64)),
+        ("image", limits.image, ByteSize::b(1), ByteSize::b(i64::MAX.unsigned_abs())),
+    ] {
+        if size < least || size > most {
+            document.fault(&place.then(key), format!("must be from {least} to {most}"));
+        }
+    }
+    for (key, number, most) in
+        [("connections", limits.connections.get(), 1_000_000), ("headers", limits.headers.get(), 10_000)]
+    {
+        if number > most {
+            document.fault(&place.then(key), format!("must not be more than {most}"));
+        }
+    }
+    if config.pages.default > config.pages.largest {
+        let message = format!("must not be more than pages.largest, which is {}", config.pages.largest);
+        document.fault(&Place::root().then("pages").then("default"), message);
+    }
+}
+
+fn check_federation(config: &Config, document: &mut Document<'_>) {
+    within(document, &Place::root().then("federation").then("hint_age"), config.federation.hint_age);
+    for (key, words) in [("disk", &config.formats.disk), ("container", &config.formats.container)] {
+        for (number, word) in words.iter().enumerate() {
+            if word.is_empty() || !word.chars().all(|c| c.is_ascii_graphic()) {
+                let place = Place::root().then("formats").then(key).then(number);
+                document.fault(&place, "must be a word of plain characters");
+            }
+        }
+    }
+}
+
+fn check_backends(config: &Config, document: &mut Document<'_>) {
+    if config.backends.is_empty() {
+        document.fault(&Place::root().then("backend"), "there must be at least one [[backend]]");
+    }
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (number, entry) in config.backends.iter().enumerate() {
+        let place = Place::root().then("backend").then(number);
+        within(document, &place.then("deadline"), entry.deadline);
+        match &entry.name {
+            None => document.fault(&place.then("name"), "is missing"),
+            Some(name) if !is_name(name) => document.fault(
+                &place.then("name"),
+                format!("'{name}' must be lower-case letters, digits, '-' and '_', with a letter first"),
+            ),
+            Some(name) => {
+                if let Some(first) = seen.get(name.as_str()) {
+                    let message = format!("'{name}' is already the name of backend[{first}]");
+                    document.fault(&place.then("name"), message);
+                } else {
+                    seen.insert(name, number);
+                }
+            }
+        }
+        if entry.kind.is_none() {
+            document.fault(&place.then("kind"), "is missing");
+        }
+    }
+}
+
+fn check_placement(config: &Config, document: &mut Document<'_>) {
+    let Some(default) = &config.placement.default else { return };
+    let mut names = config.backends.iter().filter_map(|entry| entry.name.as_ref());
+    if !names.any(|name| name == default) {
+        let place = Place::root().then("placement").then("default");
+        document.fault(&place, format!("'{default}' is not the name of a backend"));
+    }
+}
+
+/// Notes a fault unless `time` is more than nothing and at most a day.
+fn within(document: &mut Document<'_>, place: &Place, time: Duration) {
+    if time.is_zero() {
+        document.fault(place, "must be longer than nothing");
+    } else if time > LONGEST {
+        document.fault(place, "must not be longer than a day");
+    }
+}
+
+/// Whether `name` can name a backend: `[a-z][a-z0-9_-]*`.
+fn is_name(name: &str) -> bool {
+    let mut characters = name.chars();
+    characters.next().is_some_and(|first| first.is_ascii_lowercase())
+        && characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+}

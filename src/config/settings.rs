@@ -1,0 +1,242 @@
+//! The sections of the configuration: every key, its promise and its default.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use image_service::Partial;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// What is logged, as `RUST_LOG` has it, such as `info` or `warn,portico=debug`; a word that stands alone must
+    /// be a level. The environment variable `RUST_LOG` goes before it. Default: `info`.
+    pub level: String,
+    /// How a line looks. Default: `text`.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: String::from("info"), format: LogFormat::default() }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// How callers are known. Default: `none`.
+    pub kind: AuthKind,
+    /// For the kind `tokens`.
+    pub tokens: TokensFile,
+}
+
+/// How callers are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthKind {
+    /// Nobody is asked; everyone is an administrator.
+    #[default]
+    None,
+    /// By a token that a file lists.
+    Tokens,
+}
+
+/// `[auth.tokens]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokensFile {
+    /// The file that lists the tokens. Default: `tokens.toml` in the working directory.
+    pub file: PathBuf,
+}
+
+impl Default for TokensFile {
+    fn default() -> Self {
+        Self { file: PathBuf::from("tokens.toml") }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Most connections at once; more wait until one ends. Default: 1024.
+    pub connections: NonZeroUsize,
+    /// Most bytes of a request's head, its first line and headers, from 8 KiB to 1 MiB. Default: 64 KiB.
+    pub head: ByteSize,
+    /// Most headers of a request. Default: 200.
+    pub headers: NonZeroUsize,
+    /// How long a client may take to send a request's head. As the time starts when a connection is free, it is
+    /// also how long an idle connection is kept. Default: 30 seconds.
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
+    /// Most bytes of a query string. Default: 8 KiB.
+    pub query: ByteSize,
+    /// Most bytes of a JSON body. Default: 1 MiB.
+    pub json_body: ByteSize,
+    /// Most bytes of one image. Default: 1 TiB.
+    pub image: ByteSize,
+    /// How long a read may take until its answer begins, whatever the backends' deadlines add up to.
+    /// Default: 1 minute.
+    #[serde(with = "humantime_serde")]
+    pub read_deadline: Duration,
+    /// How long a transfer may stand still because the client sends or takes nothing. Default: 1 minute.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
+    /// How long transfers under way may go on when the service is told to end. Default: 30 seconds.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: number(1024),
+            head: ByteSize::kib(64),
+            headers: number(200),
+            head_timeout: Duration::from_secs(30),
+            query: ByteSize::kib(8),
+            json_body: ByteSize::mib(1),
+            image: ByteSize::tib(1),
+            read_deadline: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[pages]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pages {
+    /// Images in a page if the client does not say. Default: 25.
+    pub default: NonZeroUsize,
+    /// Most images in a page, whatever the client says. Default: 1000.
+    pub largest: NonZeroUsize,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { default: number(25), largest: number(1000) }
+    }
+}
+
+/// `[formats]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Formats {
+    /// The disk formats that an image may have.
+    pub disk: Vec<String>,
+    /// The container formats that an image may have.
+    pub container: Vec<String>,
+}
+
+impl Default for Formats {
+    fn default() -> Self {
+        let words = |words: &str| words.split(' ').map(str::to_owned).collect();
+        Self {
+            disk: words("ami ari aki vhd vhdx vmdk raw qcow2 vdi iso ploop"),
+            container: words("ami ari aki bare ovf ova docker compressed"),
+        }
+    }
+}
+
+/// `[federation]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FederationSettings {
+    /// What a list does when a backend is silent and the request does not say: `serve` the rest or `refuse`.
+    /// Default: `serve`.
+    #[serde(deserialize_with = "partial")]
+    pub partial: Partial,
+    /// Most images read from one backend in order to sort them here. Default: 10 000.
+    pub resort_limit: NonZeroUsize,
+    /// How many images are shown at a time for a backend that lists only names. Default: 8.
+    pub show_width: NonZeroUsize,
+    /// Most image ids whose backends are remembered. Default: 100 000.
+    pub hints: NonZeroUsize,
+    /// How long the backends of an image id are remembered. Default: 10 minutes.
+    #[serde(with = "humantime_serde")]
+    pub hint_age: Duration,
+}
+
+impl Default for FederationSettings {
+    fn default() -> Self {
+        Self {
+            partial: Partial::default(),
+            resort_limit: number(10_000),
+            show_width: number(8),
+            hints: number(100_000),
+            hint_age: Duration::from_secs(600),
+        }
+    }
+}
+
+/// `[placement]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Placement {
+    /// The backend that new images go to if the request names none. Default: the first that takes writes.
+    pub default: Option<String>,
+}
+
+fn number(value: usize) -> NonZeroUsize {
+    NonZeroUsize::new(value).unwrap_or(NonZeroUsize::MIN)
+}
+
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!("'{text}' is not an address and port, such as 127.0.0.1:9292 or [::]:9292"))
+    })
+}
+
+/// An address that links can begin with, as it is sent: host in lower case, other characters encoded.
+pub(super) fn public_endpoint<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    // The parser would drop line breaks, and blanks at the ends, without a word.
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(D::Error::custom("must not have blanks or line breaks in it"));
+    }
+    // The text itself stays out of the messages: somebody may have put a password in it.
+    let url = Url::parse(&text)
+        .map_err(|_| D::Error::custom("is not an address, such as https://images.example"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(D::Error::custom("is not an http or https address"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(D::Error::custom("must not hold credentials"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(D::Error::custom("must not have a query or a fragment"));
+    }
+    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+}
+
+fn partial<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Partial, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "serve" => Ok(Partial::Serve),
+        "refuse" => Ok(Partial::Refuse),
+        other => Err(D::Error::custom(format!("'{other}' is not one of serve, refuse"))),
+    }
+}

@@ -1,0 +1,267 @@
+//! Many backends as one [`ImageService`].
+//!
+//! Lists are asked of all backends at once and woven into one total order ([`merge`]); one backend's part is
+//! made exact in [`source`]. An image is found through hints and, failing these, by asking everybody ([`locate`]).
+//! Writes go to one place, chosen before the first byte ([`placement`], [`mod@write`]), and are never tried on a
+//! second one. Every call to a backend passes its [`guard`].
+//!
+//! A federation is a backend like any other, so federations nest. It must not know HTTP, the wire names of any
+//! dialect, the configuration's syntax, or what kinds of backends there are.
+//!
+//! **Silence.** A list is served with what came, and says how each backend fared in [`Page::sources`], unless the
+//! request refuses partial answers; if nobody answered there is nothing to serve and it is `Unavailable`. One
+//! image is `NotFound` only if every backend says so.
+//!
+//! **Copies.** One id on several backends with the same strong hash is one image, shown as its home has it.
+//! Other data under the same id is not shown: the first backend in configured order owns the id.
+
+mod guard;
+mod locate;
+mod merge;
+mod owners;
+mod placement;
+mod powers;
+mod read;
+mod source;
+mod write;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use image_service::{
+    ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
+    NewImage, Page, Partial, Query, Result, Sharing, SourceReport, SourceState, Stores, Summary, Support,
+    Upload,
+};
+
+use guard::Guard;
+use merge::SourcePage;
+use owners::Owners;
+use placement::Place;
+use source::Bounds;
+
+/// One backend of a federation. Their order is their priority.
+#[derive(Debug)]
+pub struct Backend {
+    /// Unique in the federation. Clients see it as a store's name.
+    pub name: String,
+    /// Which kind of store it is, for people.
+    pub kind: String,
+    /// One sentence about it, for people.
+    pub description: Option<String>,
+    /// The store itself.
+    pub service: Arc<dyn ImageService>,
+    /// How long a read may take until its answer begins.
+    pub deadline: Duration,
+}
+
+/// How a federation behaves. Every bound has a default.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The backend that new images go to when nothing else is said. `None`: the first one that takes writes.
+    pub default_store: Option<String>,
+    /// Images in a page when the query sets no limit. Default 1000.
+    pub page_size: NonZeroUsize,
+    /// Most images read from one backend in order to sort them here. Default 10,000.
+    pub resort_limit: usize,
+    /// How many images are shown at a time for a backend without `detail`. Default 8.
+    pub show_width: usize,
+    /// Most ids whose backends are remembered. Default 100,000.
+    pub hints: u64,
+    /// How long a backend of an id is remembered. Default 10 minutes.
+    pub hint_age: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_store: None,
+            page_size: NonZeroUsize::MIN.saturating_add(999),
+            resort_limit: 10_000,
+            show_width: 8,
+            hints: 100_000,
+            hint_age: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Many backends as one.
+#[derive(Debug)]
+pub struct Federation {
+    guards: Vec<Guard>,
+    default: usize,
+    owners: Owners,
+    page_size: NonZeroUsize,
+    bounds: Bounds,
+}
+
+impl Federation {
+    /// Joins `backends`, first ones first.
+    ///
+    /// # Errors
+    /// `Invalid` if there are none, two share a name, or the default names none of them.
+    pub fn new(backends: Vec<Backend>, settings: Settings) -> Result<Self> {
+        for (number, backend) in backends.iter().enumerate() {
+            if backends.iter().take(number).any(|earlier| earlier.name == backend.name) {
+                return Err(Error::invalid(format!("two backends are called '{}'", backend.name)));
+            }
+        }
+        let default = match &settings.default_store {
+            Some(name) => backends.iter().position(|backend| backend.name == *name).ok_or_else(|| {
+                Error::invalid(format!("the default store '{name}' is none of the backends"))
+            })?,
+            None => backends
+                .iter()
+                .position(|backend| backend.service.capabilities().writes.is_yes())
+                .unwrap_or_default(),
+        };
+        if backends.is_empty() {
+            return Err(Error::invalid("there are no backends"));
+        }
+        Ok(Self {
+            guards: backends.into_iter().map(Guard::new).collect(),
+            default,
+            owners: Owners::new(settings.hints, settings.hint_age),
+            page_size: settings.page_size,
+            bounds: Bounds { resort: settings.resort_limit, width: settings.show_width },
+        })
+    }
+
+    fn name_of(&self, source: usize) -> Option<&str> {
+        self.guards.get(source).map(|guard| guard.backend().name.as_str())
+    }
+
+    /// The guard of a source that came out of this federation's own numbering.
+    fn guard(&self, source: usize) -> Result<&Guard> {
+        self.guards.get(source).ok_or_else(|| Error::new(ErrorKind::Internal, "there is no such backend"))
+    }
+
+    fn places(&self) -> Vec<Place<'_>> {
+        let backends = self.guards.iter().map(Guard::backend);
+        backends
+            .map(|backend| Place { name: &backend.name, writes: backend.service.capabilities().writes })
+            .collect()
+    }
+
+    /// Asks every backend for its part of a list.
+    async fn fan_out(
+        &self,
+        context: &Context,
+        query: &Query,
+        limit: NonZeroUsize,
+    ) -> Vec<Result<Page<Image>>> {
+        join_all(self.guards.iter().map(async |guard| {
+            let page = source::page(guard.service().as_ref(), context, query, limit, self.bounds);
+            guard.read(context, "detail", page).await
+        }))
+        .await
+    }
+
+    /// Sorts what came from what did not.
+    fn sift(&self, answers: Vec<Result<Page<Image>>>) -> (Vec<SourcePage>, Vec<SourceReport>, Vec<Error>) {
+        let (mut pages, mut reports, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, answer) in answers.into_iter().enumerate() {
+            let name = self.name_of(number).unwrap_or_default();
+            match answer {
+                Ok(page) => {
+                    if page.sources.is_empty() {
+                        reports.push(SourceReport { name: name.to_owned(), state: SourceState::Ok });
+                    }
+                    reports.extend(page.sources.into_iter().map(|inner| SourceReport {
+                        name: format!("{name}.{}", inner.name),
+                        state: inner.state,
+                    }));
+                    pages.push(SourcePage { source: number, images: page.items, more: page.more });
+                }
+                Err(error) => {
+                    let state = guard::state_of(error.kind());
+                    reports.push(SourceReport { name: name.to_owned(), state });
+                    failures.push(error);
+                }
+            }
+        }
+        (pages, reports, failures)
+    }
+}
+
+/// Why a list is not served: nobody answered, or not all did and the request wants all or nothing.
+fn refusal(reports: &[SourceReport], mut failures: Vec<Error>) -> Error {
+    let absent: Vec<String> = reports
+        .iter()
+        .filter(|report| report.state != SourceState::Ok)
+        .map(|report| format!("{} ({})", report.name, report.state))
+        .collect();
+    let error = Error::new(ErrorKind::Unavailable, format!("the list is incomplete: {}", absent.join(", ")));
+    match failures.pop() {
+        Some(source) => error.with_source(source),
+        None => error,
+    }
+}
+
+#[async_trait]
+impl ImageService for Federation {
+    fn capabilities(&self) -> Capabilities {
+        let writes = self.guards.iter().any(|guard| guard.service().capabilities().writes.is_yes());
+        Capabilities { writes: if writes { Support::Yes } else { Support::No }, ..Capabilities::full() }
+    }
+
+    /// A total order and the folding of copies need more of an image than its id and name, so this is `detail`
+    /// cut down.
+    async fn index(&self, context: &Context, query: &Query) -> Result<Page<Summary>> {
+        Ok(self.detail(context, query).await?.map(|image| Summary::from(&image)))
+    }
+
+    async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
+        query.check()?;
+        let limit = query.limit.unwrap_or(self.page_size);
+        let (pages, sources, failures) = self.sift(self.fan_out(context, query, limit).await);
+        let complete = sources.iter().all(|report| report.state == SourceState::Ok);
+        if pages.is_empty() || (context.partial == Partial::Refuse && !complete) {
+            return Err(refusal(&sources, failures));
+        }
+        let merged = merge::merge(pages, &query.sort, limit.get());
+        let mut items = Vec::with_capacity(merged.images.len());
+        for (image, copies) in merged.images {
+            self.owners.add(&image.id, &copies.sources);
+            items.push(self.named(image, copies, Vec::new()).image);
+        }
+        Ok(Page { sources, ..Page::new(items, merged.more) })
+    }
+
+    async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
+        Ok(self.locate(context, id).await?.image)
+    }
+
+    async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
+        self.read_data(context, id, range).await
+    }
+
+    async fn create(&self, context: &Context, image: NewImage, data: Option<Upload>) -> Result<Image> {
+        self.place(context, image, data).await
+    }
+
+    async fn update(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        change: ImageChange,
+        data: Option<Upload>,
+    ) -> Result<Image> {
+        self.change(context, id, change, data).await
+    }
+
+    async fn delete(&self, context: &Context, id: &ImageId) -> Result<()> {
+        self.remove(context, id).await
+    }
+
+    fn sharing(&self) -> Option<&dyn Sharing> {
+        Some(self)
+    }
+
+    fn stores(&self) -> Option<&dyn Stores> {
+        Some(self)
+    }
+}

@@ -1,0 +1,119 @@
+//! Where a new image goes, and which of several copies is the image.
+//!
+//! Pure. A *home* is the backend that owns an image: of the backends that hold its id, the first in
+//! configured order that has data, or just the first while none has.
+
+use image_service::{Error, Image, Result, Support};
+
+/// What placement must know of a backend.
+#[derive(Debug, Clone)]
+pub(super) struct Place<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// Whether it takes writes.
+    pub(super) writes: Support,
+}
+
+/// The sources that hold an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Copies {
+    /// The home.
+    pub(super) home: usize,
+    /// All that hold it, in configured order.
+    pub(super) sources: Vec<usize>,
+    /// Those whose data is the home's data, home first. Empty while the home has none.
+    pub(super) with_data: Vec<usize>,
+    /// Those whose data is other data under the same id.
+    pub(super) conflicting: Vec<usize>,
+}
+
+/// Chooses the store for a new image: the one asked for, else the default. It is never another one, even if
+/// the chosen one then refuses.
+///
+/// # Errors
+/// `Invalid` if no store has that name; `Forbidden` if it takes no writes.
+pub(super) fn choose(places: &[Place<'_>], asked: Option<&str>, default: usize) -> Result<usize> {
+    let chosen = match asked {
+        None => default,
+        Some(name) => places
+            .iter()
+            .position(|place| place.name == name)
+            .ok_or_else(|| Error::invalid(format!("there is no store '{name}'")))?,
+    };
+    match places.get(chosen) {
+        Some(place) if !place.writes.is_yes() => {
+            Err(Error::forbidden(format!("store '{}' takes no writes", place.name)))
+        }
+        Some(_) => Ok(chosen),
+        None => Err(Error::invalid("there is no store to put the image in")),
+    }
+}
+
+/// Folds what several sources say of one id into the image as its home has it. `None` for no copies.
+pub(super) fn fold(mut found: Vec<(usize, Image)>) -> Option<(Image, Copies)> {
+    found.sort_by_key(|(source, _)| *source);
+    let sources: Vec<usize> = found.iter().map(|(source, _)| *source).collect();
+    let at = found.iter().position(|(_, image)| image.has_data()).unwrap_or(0);
+    if found.is_empty() {
+        return None;
+    }
+    let (home, image) = found.swap_remove(at);
+    found.sort_by_key(|(source, _)| *source);
+    let mut with_data: Vec<usize> = Vec::new();
+    let mut conflicting = Vec::new();
+    if image.has_data() {
+        with_data.push(home);
+        for (source, copy) in found.iter().filter(|(_, copy)| copy.has_data()) {
+            if is_same_data(&image, copy) { with_data.push(*source) } else { conflicting.push(*source) }
+        }
+    }
+    Some((image, Copies { home, sources, with_data, conflicting }))
+}
+
+/// Whether two records under one id speak of the same bytes, as far as strong hash and size can tell.
+fn is_same_data(a: &Image, b: &Image) -> bool {
+    a.hash.is_some() && a.hash == b.hash && a.size == b.size
+}
+
+#[cfg(test)]
+mod tests {
+    use image_service::{Caller, Digester, ErrorKind, NewImage, Timestamp};
+
+    use super::*;
+
+    fn queued() -> Image {
+        NewImage::default().into_image(&Caller::administrator(), Timestamp::now()).unwrap()
+    }
+
+    fn active(data: &[u8]) -> Image {
+        let mut image = queued();
+        let mut digester = Digester::default();
+        digester.update(data);
+        image.finish_upload(digester.finish(None).unwrap(), Timestamp::now());
+        image
+    }
+
+    #[test]
+    fn the_home_is_the_first_backend_that_has_the_data() {
+        let (_, copies) = fold(vec![(2, active(b"x")), (0, queued()), (1, active(b"x"))]).unwrap();
+        assert_eq!(copies.home, 1);
+        assert_eq!(copies.sources, [0, 1, 2]);
+        assert_eq!(copies.with_data, [1, 2]);
+        assert!(copies.conflicting.is_empty());
+    }
+
+    #[test]
+    fn other_data_under_one_id_is_a_conflict_and_no_copy() {
+        let (_, copies) = fold(vec![(0, active(b"x")), (1, active(b"y"))]).unwrap();
+        assert_eq!((copies.home, copies.with_data, copies.conflicting), (0, vec![0], vec![1]));
+    }
+
+    #[test]
+    fn a_write_goes_where_it_was_told_to_or_nowhere() {
+        let places = [Place { name: "a", writes: Support::Yes }, Place { name: "b", writes: Support::No }];
+        assert_eq!(choose(&places, None, 0).unwrap(), 0);
+        assert_eq!(choose(&places, Some("a"), 1).unwrap(), 0);
+        assert_eq!(choose(&places, Some("b"), 0).unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(choose(&places, Some("c"), 0).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,164 @@
+//! Writes: to one place, chosen before the first byte, and never tried on a second one.
+
+use image_service::{
+    Context, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage, Result, Status, Upload,
+    Visibility, access,
+};
+
+use super::Federation;
+use super::guard::Guard;
+use super::locate::Located;
+use super::placement;
+
+impl Federation {
+    /// Makes an image in the store that is asked for with the image or its data, else in the default one.
+    pub(super) async fn place(
+        &self,
+        context: &Context,
+        mut image: NewImage,
+        mut data: Option<Upload>,
+    ) -> Result<Image> {
+        let with_data = data.as_mut().and_then(|data| data.store.take());
+        let asked = image.store.take().or(with_data);
+        let target = placement::choose(&self.places(), asked.as_deref(), self.default)?;
+        if let Some(id) = &image.id {
+            self.require_unused(context, id, target).await?;
+        }
+        let guard = self.guard(target)?;
+        let made = guard.write("create", guard.service().create(context, image, data)).await?;
+        self.owners.learn(&made.id, &[target]);
+        Ok(self.as_held_by(made, target))
+    }
+
+    /// Changes an image, at its home first and then in its other copies, or gives it data.
+    pub(super) async fn change(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        change: ImageChange,
+        data: Option<Upload>,
+    ) -> Result<Image> {
+        let located = self.search(context, id).await?;
+        let Some(mut data) = data else {
+            return self.change_all(context, located, change).await;
+        };
+        let home = located.copies.home;
+        let target = match data.store.take() {
+            Some(name) => placement::choose(&self.places(), Some(&name), home)?,
+            None => home,
+        };
+        if target != home && located.image.status == Status::Queued {
+            self.move_record(context, &located, target).await?;
+            let guard = self.guard(target)?;
+            let image =
+                guard.write("update", guard.service().update(context, id, change, Some(data))).await?;
+            return Ok(self.as_held_by(image, target));
+        }
+        let guard = self.guard(home)?;
+        let image = guard.write("update", guard.service().update(context, id, change, Some(data))).await?;
+        Ok(self.as_held_by(image, home))
+    }
+
+    async fn change_all(&self, context: &Context, located: Located, change: ImageChange) -> Result<Image> {
+        let Located { image, copies, .. } = located;
+        let guard = self.guard(copies.home)?;
+        let changed =
+            guard.write("update", guard.service().update(context, &image.id, change.clone(), None)).await?;
+        for source in copies.sources.iter().filter(|source| **source != copies.home) {
+            if copies.conflicting.contains(source) || change.is_empty() {
+                continue;
+            }
+            let guard = self.guard(*source)?;
+            let answer =
+                guard.write("update", guard.service().update(context, &image.id, change.clone(), None)).await;
+            if let Err(error) = answer {
+                let store = &guard.backend().name;
+                tracing::warn!(image = %image.id, %store, %error, "a copy did not take a change of its image");
+            }
+        }
+        Ok(Image { stores: image.stores, ..changed })
+    }
+
+    /// Moves a record without data to another backend, as an upload that names a store wants it.
+    ///
+    /// It is made there before it is deleted here, so at no time is it nowhere; while it is in both it is one
+    /// image still, because neither has data.
+    async fn move_record(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
+        let image = &located.image;
+        access::may_change(&context.caller, image, Some(MemberStatus::Accepted))?;
+        let (from, to) = (self.guard(located.copies.home)?, self.guard(target)?);
+        if !located.copies.sources.contains(&target) {
+            let members = members_of(context, from, image).await?;
+            to.write("create", to.service().create(context, record_of(image), None)).await?;
+            for member in members {
+                let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
+                to.write("add_member", sharing.add_member(context, &image.id, &member)).await?;
+            }
+        }
+        self.owners.learn(&image.id, &[target]);
+        if image.protected {
+            let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
+            from.write("update", from.service().update(context, &image.id, unprotect, None)).await?;
+        }
+        from.write("delete", from.service().delete(context, &image.id)).await
+    }
+
+    /// Deletes an image and all its copies, its home last, so that what is left after a failure is the image.
+    pub(super) async fn remove(&self, context: &Context, id: &ImageId) -> Result<()> {
+        let hinted = self.owners.of(id).unwrap_or_default();
+        let Located { image, copies, silent } = self.search(context, id).await?;
+        access::may_delete(&context.caller, &image, Some(MemberStatus::Accepted))?;
+        if let Some(holder) = silent.iter().find(|source| hinted.contains(source)) {
+            let name = self.name_of(*holder).unwrap_or_default();
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("a copy of the image is in store '{name}', which does not answer"),
+            ));
+        }
+        let others = copies.sources.iter().filter(|source| **source != copies.home);
+        for source in others.filter(|source| !copies.conflicting.contains(source)) {
+            let guard = self.guard(*source)?;
+            match guard.write("delete", guard.service().delete(context, id)).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        let guard = self.guard(copies.home)?;
+        guard.write("delete", guard.service().delete(context, id)).await?;
+        self.owners.forget(id);
+        Ok(())
+    }
+
+    fn as_held_by(&self, mut image: Image, source: usize) -> Image {
+        let name = self.name_of(source).filter(|_| image.has_data());
+        image.stores = name.map(str::to_owned).into_iter().collect();
+        image
+    }
+}
+
+async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<Vec<String>> {
+    let Some(sharing) = guard.service().sharing().filter(|_| image.visibility == Visibility::Shared) else {
+        return Ok(Vec::new());
+    };
+    let members = guard.read(context, "members", sharing.members(context, &image.id)).await?;
+    Ok(members.into_iter().map(|member| member.member_id).collect())
+}
+
+/// What would make `image` anew.
+fn record_of(image: &Image) -> NewImage {
+    NewImage {
+        id: Some(image.id.clone()),
+        name: image.name.clone(),
+        visibility: Some(image.visibility),
+        owner: Some(image.owner.clone()),
+        disk_format: image.disk_format.clone(),
+        container_format: image.container_format.clone(),
+        hidden: image.hidden,
+        protected: image.protected,
+        min_disk: image.min_disk,
+        min_ram: image.min_ram,
+        tags: image.tags.clone(),
+        properties: image.properties.clone(),
+        store: None,
+    }
+}

@@ -1,0 +1,71 @@
+//! One front door over many image stores.
+//!
+//! Portico speaks the OpenStack Image API v2 to clients and one async trait, [`image_service::ImageService`], to its
+//! backends. A [`federation::Federation`] of backends is itself an `ImageService`, so the API stands in front of one
+//! service and does not know how many stores are behind it.
+//!
+//! # Floors
+//!
+//! An arrow may only point down.
+//!
+//! ```text
+//! main, run          the program: command line, from a configuration to a service that has ended
+//! telemetry          the log
+//! config             TOML text to a configuration, or every fault in it with key and line
+//! registry           kind of backend to the crate that makes it: the one list
+//! server             connections within bounds, drain
+//! api, auth          the Image API v2; the head of a request to a caller
+//! document           TOML text to values, with the key and line of each fault: for config, registry, auth
+//! federation         many backends as one service
+//! backends/*         memory, local, http: they know the contract and never each other
+//! image-service      the contract: verbs, nouns, errors, query
+//! ```
+//!
+//! | room | must never know |
+//! |---|---|
+//! | `image-service` | HTTP, TOML, which backends exist, that a federation exists |
+//! | a backend | other backends, this crate, the dialects of clients |
+//! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
+//! | its `merge`, `placement` | clocks, network, logs, async |
+//! | [`api`] | how many backends there are |
+//! | everything but [`registry`] | concrete backends |
+//!
+//! # `GET /v2/images?limit=2`
+//!
+//! 1. [`server`] reads the head within its limits.
+//! 2. [`api`] gives the request an id and a span, finds the action, and asks [`auth`] for the caller.
+//! 3. The query string becomes an [`image_service::Query`]; a bad value is 400 with its key's name, and no backend
+//!    has been asked for anything.
+//! 4. A marker or cursor becomes a position: sort values and id of the last image seen.
+//! 5. The federation asks every backend at once for two images behind that position, each within its deadline. What
+//!    a backend does not do by itself (filter, sort, detail) is done here.
+//! 6. The parts are woven by the total order, cut at the horizon of those that have more, and copies of one image
+//!    become one.
+//! 7. Who holds which image is remembered as a hint.
+//! 8. The images are written with `first` and `next`, and the header `Portico-Backends` tells how each backend fared.
+//!
+//! # `PUT /v2/images/{id}/file`
+//!
+//! 1. As above, to a caller and an image id. The announced size is checked against the bound; no byte is read yet.
+//! 2. The federation finds the image's home by asking the backends to show it. With `X-Image-Meta-Store` naming another
+//!    store, the queued record moves there first: made there, then deleted here.
+//! 3. The body goes to that one backend as a stream, piece by piece, as fast as the backend takes it. The backend hashes
+//!    it in passing and makes the image `active` only when all of it is safe.
+//! 4. If the client goes away or the size is not as announced, nothing of it stays and the image is `queued` again.
+//!    Another backend is never tried.
+//!
+//! # Words
+//!
+//! *Image*, *property*, *backend*; *store*: a backend as clients see it; *copy*; *home*: the backend that owns an image;
+//! *owner*: the project; *member*: a project that an image is shared with, never a backend; *caller*, *context*, *query*,
+//! *page*, *position*, *cursor*, *marker*, *placement*, *deadline*; *absent*: a backend that did not answer.
+
+pub mod api;
+pub mod auth;
+pub mod config;
+pub mod document;
+pub mod federation;
+pub mod registry;
+pub mod run;
+pub mod server;
+pub mod telemetry;

@@ -1,0 +1,224 @@
+//! From a checked configuration to a service that has ended: opens, joins, serves, drains.
+//!
+//! This is where the parts meet; each of them knows only those below it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use image_service::{Error, ErrorKind};
+
+use crate::api::{self, Front};
+use crate::auth::Auth;
+use crate::auth::none::Nobody;
+use crate::auth::tokens::Tokens;
+use crate::config::{AuthKind, Config, Loaded};
+use crate::document::Fault;
+use crate::federation::{self, Backend, Federation};
+use crate::registry::Planned;
+use crate::server::{self, Ending, Server, Signals, Stop};
+
+/// Why there is no service.
+#[derive(Debug)]
+pub enum Failure {
+    /// The configuration cannot be meant so, as showed only when it was put to use.
+    Config(Vec<Fault>),
+    /// A backend could not be opened.
+    Backend(String, Error),
+    /// The backends could not be joined.
+    Federation(Error),
+    /// The address could not be bound.
+    Bind(SocketAddr, io::Error),
+    /// The system refused something else.
+    System(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(faults) => write!(f, "the configuration has {} faults", faults.len()),
+            Self::Backend(name, _) => write!(f, "the backend '{name}' cannot be opened"),
+            Self::Federation(_) => f.write_str("the backends cannot be joined"),
+            Self::Bind(address, _) => write!(f, "cannot listen on {address}"),
+            Self::System(_) => f.write_str("the system refuses to run this service"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config(_) => None,
+            Self::Backend(_, source) | Self::Federation(source) => Some(source),
+            Self::Bind(_, source) | Self::System(source) => Some(source),
+        }
+    }
+}
+
+impl Failure {
+    /// Whether the configuration is to blame, rather than the world around.
+    #[must_use]
+    pub fn is_of_config(&self) -> bool {
+        match self {
+            Self::Config(_) => true,
+            Self::Backend(_, error) | Self::Federation(error) => error.kind() == ErrorKind::Invalid,
+            Self::Bind(..) | Self::System(_) => false,
+        }
+    }
+}
+
+/// Serves what `loaded` describes until the process is told to end.
+///
+/// # Errors
+/// A [`Failure`] if the service cannot begin; then no client has been let in.
+pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
+    let Loaded { config, backends, warnings } = loaded;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let callers = Callers::open(&config).await?;
+    let federation = Federation::new(open(backends).await?, federation_settings(&config));
+    // Until here a signal ends the process at once: nobody is being served, and stores stand a sudden end.
+    let signals = Signals::take_over().map_err(Failure::System)?;
+    let front = Front {
+        service: Arc::new(federation.map_err(Failure::Federation)?),
+        auth: callers.auth(),
+        settings: api_settings(&config),
+    };
+    let router = api::router(front);
+    let bind = |error| Failure::Bind(config.listen, error);
+    let server = Server::bind(config.listen, server_settings(&config)).map_err(bind)?;
+    let address = server.address().map_err(bind)?;
+    tracing::info!("listening on http://{address}");
+
+    let stop = Stop::default();
+    let ending = tokio::select! {
+        ending = server.serve(router, stop.clone()) => ending,
+        () = signals.pass_on(stop, async || callers.reload().await) => Ending::Drained,
+    };
+    match ending {
+        Ending::Drained => tracing::info!("ended"),
+        Ending::Cut(connections) => tracing::warn!(connections, "ended before all requests were done"),
+    }
+    Ok(ending)
+}
+
+/// Opens the backends in their order.
+async fn open(planned: Vec<Planned>) -> Result<Vec<Backend>, Failure> {
+    let mut backends = Vec::new();
+    for Planned { name, kind, description, deadline, address, plan } in planned {
+        let service = plan(name.clone()).await.map_err(|error| Failure::Backend(name.clone(), error))?;
+        tracing::info!(backend = %name, kind, address, "backend is open");
+        backends.push(Backend { name, kind: kind.to_owned(), description, service, deadline });
+    }
+    Ok(backends)
+}
+
+/// The configured way to know callers.
+#[derive(Debug, Clone)]
+enum Callers {
+    Nobody,
+    Tokens(Arc<Tokens>),
+}
+
+impl Callers {
+    async fn open(config: &Config) -> Result<Self, Failure> {
+        match config.auth.kind {
+            AuthKind::None => Ok(Self::Nobody),
+            AuthKind::Tokens => {
+                let file = config.auth.tokens.file.clone();
+                let tokens = blocking(move || Tokens::load(&file)).await?;
+                Ok(Self::Tokens(Arc::new(tokens.map_err(Failure::Config)?)))
+            }
+        }
+    }
+
+    fn auth(&self) -> Arc<dyn Auth> {
+        match self {
+            Self::Nobody => Arc::new(Nobody),
+            Self::Tokens(tokens) => Arc::clone(tokens) as Arc<dyn Auth>,
+        }
+    }
+
+    /// Reads again what can be read again.
+    async fn reload(&self) {
+        let Self::Tokens(tokens) = self else { return };
+        let tokens = Arc::clone(tokens);
+        match blocking(move || tokens.reload()).await {
+            Ok(Ok(tokens)) => tracing::info!(tokens, "tokens are read again"),
+            Ok(Err(faults)) => {
+                for fault in faults {
+                    tracing::error!("{fault}");
+                }
+                tracing::error!("tokens are left as they were");
+            }
+            Err(failure) => tracing::error!("{failure}"),
+        }
+    }
+}
+
+/// Runs `work`, which may wait for files, where nobody waits for it.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::System(io::Error::other(error)))
+}
+
+fn server_settings(config: &Config) -> server::Settings {
+    let limits = &config.limits;
+    server::Settings {
+        connections: limits.connections,
+        head: size(limits.head),
+        headers: limits.headers.get(),
+        head_timeout: limits.head_timeout,
+        idle: limits.idle,
+        drain: limits.drain,
+    }
+}
+
+fn federation_settings(config: &Config) -> federation::Settings {
+    federation::Settings {
+        default_store: config.placement.default.clone(),
+        page_size: config.pages.largest,
+        resort_limit: config.federation.resort_limit.get(),
+        show_width: config.federation.show_width.get(),
+        hints: config.federation.hints.get() as u64,
+        hint_age: config.federation.hint_age,
+    }
+}
+
+fn api_settings(config: &Config) -> api::Settings {
+    let limits = &config.limits;
+    api::Settings {
+        public_endpoint: config.public_endpoint.clone(),
+        partial: config.federation.partial,
+        json_body: size(limits.json_body),
+        query_string: size(limits.query),
+        image_size: limits.image.as_u64(),
+        default_page: config.pages.default,
+        largest_page: config.pages.largest,
+        read_deadline: limits.read_deadline,
+        body_pause: limits.idle,
+        disk_formats: config.formats.disk.clone(),
+        container_formats: config.formats.container.clone(),
+    }
+}
+
+/// A size that has been checked to be small.
+fn size(bytes: bytesize::ByteSize) -> usize {
+    usize::try_from(bytes.as_u64()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_says_nothing_leaves_every_part_at_its_own_defaults() {
+        let config = Config::default();
+        assert_eq!(format!("{:?}", api_settings(&config)), format!("{:?}", api::Settings::default()));
+        assert_eq!(
+            format!("{:?}", federation_settings(&config)),
+            format!("{:?}", federation::Settings::default())
+        );
+    }
+}

@@ -1,0 +1,16 @@
+//! The Image API as clients see it: requests in, answers out, with real services behind it.
+#![expect(clippy::unwrap_used, reason = "what cannot be had fails the test that wants it")]
+
+mod data;
+mod discovery;
+mod door;
+mod flawed;
+mod images;
+mod lists;
+mod logs;
+mod members;
+mod noise;
+mod paper;
+mod rules;
+mod stores;
+mod streams;

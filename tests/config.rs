@@ -1,0 +1,358 @@
+//! The configuration: every fault at once, each with its key and line.
+
+use std::path::Path;
+use std::time::Duration;
+
+use portico::config::{self, Config, Loaded};
+
+const BACKEND: &str = "[[backend]]\nname = \"a\"\nkind = \"memory\"\n";
+
+fn parse(text: &str) -> Result<Loaded, Vec<String>> {
+    config::parse(Path::new("portico.toml"), text)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+fn faults(text: &str) -> Vec<String> {
+    parse(text).err().unwrap_or_default()
+}
+
+#[test]
+fn one_backend_is_enough_and_everything_else_has_a_default() {
+    let loaded = parse(BACKEND).unwrap();
+    assert_eq!(loaded.config.listen.to_string(), "127.0.0.1:9292");
+    assert_eq!(loaded.backends.len(), 1);
+    assert_eq!(loaded.backends[0].deadline, Duration::from_secs(2));
+    assert!(loaded.warnings.is_empty());
+    let without_backends = Config { backends: Vec::new(), ..loaded.config };
+    assert_eq!(without_backends, Config::default());
+}
+
+#[test]
+fn all_faults_are_found_at_once_with_key_and_line() {
+    let text = r#"
+listen = "localhost"
+color = "red"
+
+[limits]
+idle = "soon"
+drain = 5
+connections = 0
+head = "1 B"
+body = 1
+
+[auth]
+kind = "magic"
+
+[federation]
+partial = "maybe"
+hint_age = "0s"
+
+[placement]
+default = "nowhere"
+
+[[backend]]
+name = "One"
+kind = "memory"
+
+[[backend]]
+name = "two"
+kind = "tape"
+deadline = "-1s"
+
+[[backend]]
+kind = "memory"
+options = { max_images = "many", max_size = 3 }
+
+[[backend]]
+name = "two"
+options = 7
+"#;
+    let found = faults(text);
+    let starts = [
+        "portico.toml:2: listen: 'localhost' is not an address and port",
+        "portico.toml:3: color: is not a key here, expected one of `listen`, ",
+        "portico.toml:6: limits.idle: invalid value: string \"soon\"",
+        "portico.toml:7: limits.drain: invalid type: integer `5`",
+        "portico.toml:8: limits.connections: invalid value: integer `0`",
+        "portico.toml:9: limits.head: must be from 8.0 KiB to 1.0 MiB",
+        "portico.toml:10: limits.body: is not a key here",
+        "portico.toml:13: auth.kind: unknown variant `magic`, expected `none` or `tokens`",
+        "portico.toml:16: federation.partial: 'maybe' is not one of serve, refuse",
+        "portico.toml:17: federation.hint_age: must be longer than nothing",
+        "portico.toml:20: placement.default: 'nowhere' is not the name of a backend",
+        "portico.toml:23: backend[0].name: 'One' must be lower-case letters",
+        "portico.toml:28: backend[1].kind: 'tape' is not one of ",
+        "portico.toml:29: backend[1].deadline: invalid value",
+        "portico.toml:31: backend[2].name: is missing",
+        "portico.toml:33: backend[2].options.max_images: invalid type: string",
+        "portico.toml:33: backend[2].options.max_size: is not a key here",
+        "portico.toml:35: backend[3].kind: is missing",
+        "portico.toml:36: backend[3].name: 'two' is already the name of backend[1]",
+        "portico.toml:37: backend[3].options: invalid type: integer `7`",
+    ];
+    for (found, start) in found.iter().zip(starts) {
+        assert!(found.starts_with(start), "{found}\nshould start with\n{start}");
+    }
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+}
+
+#[test]
+fn a_wrong_item_of_a_list_hides_no_other_fault() {
+    let text = r#"
+listn = 1
+[formats]
+disk = [1, "raw", 2]
+[limits]
+connections = 0
+head = "1 B"
+[[backend]]
+name = "X Y"
+kind = "memory"
+options.bad = 1
+"#;
+    let places: Vec<_> =
+        faults(text).iter().map(|fault| fault.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        places,
+        [
+            "portico.toml:2 listn",
+            "portico.toml:4 formats.disk[0]",
+            "portico.toml:4 formats.disk[2]",
+            "portico.toml:6 limits.connections",
+            "portico.toml:7 limits.head",
+            "portico.toml:9 backend[0].name",
+            "portico.toml:11 backend[0].options.bad",
+        ]
+    );
+}
+
+#[test]
+fn options_of_a_backend_in_a_table_of_its_own_have_their_own_lines() {
+    let found = faults(&format!("{BACKEND}[backend.options]\nmax_images = 1\nsize = 3\n"));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("portico.toml:6: backend[0].options.size: is not a key here"), "{found:?}");
+}
+
+#[test]
+fn faults_of_syntax_have_their_lines_too() {
+    let found = faults("listen = \nx = 1\n[limits\nidle = \"1s\"\nx = 2 3\n");
+    assert!(found.iter().any(|fault| fault.starts_with("portico.toml:1: ")), "{found:?}");
+    assert!(found.iter().any(|fault| fault.starts_with("portico.toml:3: ")), "{found:?}");
+    assert!(found.iter().any(|fault| fault.starts_with("portico.toml:5: ")), "{found:?}");
+}
+
+#[test]
+fn a_key_given_twice_is_a_fault() {
+    let found = faults(&format!("listen = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n{BACKEND}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("portico.toml:2: duplicate key `listen`"), "{found:?}");
+}
+
+#[test]
+fn without_a_backend_there_is_nothing_to_serve() {
+    assert_eq!(faults(""), ["portico.toml: backend: there must be at least one [[backend]]"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_fault_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("portico.toml");
+    let binary = directory.path().join("binary.toml");
+    std::fs::write(&binary, [0xff, 0xfe]).unwrap();
+    for (file, message) in [
+        (missing.as_path(), "cannot be read: No such file"),
+        (directory.path(), "cannot be read: Is a directory"),
+        (binary.as_path(), "is not UTF-8 text"),
+    ] {
+        let faults = config::load(file).unwrap_err();
+        assert_eq!(faults.len(), 1);
+        let expected = format!("{}: {message}", file.display());
+        assert!(faults[0].to_string().starts_with(&expected), "{}", faults[0]);
+    }
+}
+
+#[test]
+fn a_public_endpoint_is_an_address_and_nothing_more() {
+    for (endpoint, message) in [
+        ("images.example", "is not an address"),
+        ("ftp://images.example", "is not an http or https address"),
+        ("https://me:secret@images.example", "must not hold credentials"),
+        ("https://images.example/?a=b", "must not have a query"),
+        ("https://images.example/\\r\\nx", "must not have blanks"),
+        ("https://images.example/a b", "must not have blanks"),
+        (" https://images.example", "must not have blanks"),
+    ] {
+        let found = faults(&format!("public_endpoint = \"{endpoint}\"\n{BACKEND}"));
+        let expected = format!("portico.toml:1: public_endpoint: {message}");
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+        assert!(!found[0].contains("me:secret"));
+    }
+    for (written, meant) in [
+        ("https://images.example/glance", "https://images.example/glance"),
+        ("https://images.example/", "https://images.example"),
+        ("HTTPS://Images.Example:443/\u{fc}", "https://images.example/%C3%BC"),
+    ] {
+        let loaded = parse(&format!("public_endpoint = \"{written}\"\n{BACKEND}")).unwrap();
+        assert_eq!(loaded.config.public_endpoint.as_deref(), Some(meant));
+    }
+}
+
+#[test]
+fn a_log_level_that_would_silence_the_service_is_a_fault() {
+    for (level, message) in [
+        ("inof", "'inof' is not one of off, error, warn, info, debug, trace"),
+        ("warn,portico", "'portico' is not one of off,"),
+        ("warn,portico=inof", "error parsing level filter"),
+    ] {
+        let found = faults(&format!("[log]\nlevel = \"{level}\"\n{BACKEND}"));
+        let expected = format!("portico.toml:2: log.level: {message}");
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+    }
+    for level in ["info", "WARN", "off", "warn,portico=debug", "error,[request{method=PUT}]=trace"] {
+        assert_eq!(faults(&format!("[log]\nlevel = \"{level}\"\n{BACKEND}")), [""; 0], "{level}");
+    }
+}
+
+#[test]
+fn letting_in_everyone_from_everywhere_is_warned_of() {
+    let warnings = parse(&format!("listen = \"0.0.0.0:9292\"\n{BACKEND}")).unwrap().warnings;
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].to_string().starts_with("portico.toml:1: listen: everyone who can reach"));
+}
+
+#[test]
+fn the_kind_tokens_needs_its_file_and_a_good_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens.toml");
+    let text = format!(
+        "[auth]\nkind = \"tokens\"\ntokens = {{ file = \"{}\" }}\nextra = 1\n{BACKEND}",
+        file.display()
+    );
+    let found = faults(&text);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("portico.toml:3: auth.tokens.file: "), "{found:?}");
+    assert!(found[0].contains("cannot be read"), "{found:?}");
+
+    std::fs::write(&file, "[[token]]\nsha256 = \"beef\"\nproject = \"p\"\n").unwrap();
+    let found = faults(&text);
+    assert_eq!(found.len(), 2, "{found:?}");
+    let expected = format!("{}:2: token[0].sha256: is not a SHA-256", file.display());
+    assert!(found[1].starts_with(&expected), "{found:?}");
+
+    // Where it is not used, nobody looks for it.
+    assert_eq!(faults(&text.replace("\"tokens\"", "\"none\"")).len(), 1);
+}
+
+#[test]
+fn a_value_can_come_from_a_file_or_the_environment_and_is_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("number");
+    std::fs::write(&file, "hunter2\n").unwrap();
+    let text = |value: &str| format!("{BACKEND}options = {{ max_bytes = \"{value}\" }}\n");
+    let from_file = format!("${{file:{}}}", file.display());
+
+    let found = faults(&text(&from_file));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("portico.toml:4: backend[0].options.max_bytes: "), "{found:?}");
+    assert!(!found[0].contains("hunter2"), "{found:?}");
+
+    std::fs::write(&file, "5MiB\n").unwrap();
+    assert!(parse(&text(&from_file)).is_ok());
+
+    // Cargo sets this one for every test.
+    let version = env!("CARGO_PKG_VERSION");
+    let found = faults(&text("${env:CARGO_PKG_VERSION}"));
+    assert!(found.len() == 1 && !found[0].contains(version), "{found:?}");
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_one_fault() {
+    let missing = "${file:/nowhere/at/all}";
+    let found = faults(&format!(
+        "public_endpoint = \"${{env:PORTICO_TEST_UNSET}}\"\n{BACKEND}options = {{ max_bytes = \"{missing}\" }}\n"
+    ));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("portico.toml:1: public_endpoint: the environment variable"), "{found:?}");
+    assert!(found[1].starts_with("portico.toml:5: backend[0].options.max_bytes: the file"), "{found:?}");
+}
+
+#[test]
+fn what_sounds_like_a_secret_is_never_shown() {
+    let found = faults(&format!("{BACKEND}options = {{ max_ids = [\"x\"], token = \"hunter2\" }}\n"));
+    assert!(found.iter().all(|fault| !fault.contains("hunter2")), "{found:?}");
+    // What is too short for a secret does not spoil the messages.
+    let found = faults(&format!("tint = 1\n{BACKEND}options = {{ token = \"t\" }}\n"));
+    assert!(
+        found[0].starts_with("portico.toml:1: tint: is not a key here, expected one of `listen`"),
+        "{found:?}"
+    );
+    let found = faults("[auth]\ntokens = \"hunter2\"\n");
+    assert!(found.iter().any(|fault| fault.contains("auth.tokens")), "{found:?}");
+    assert!(found.iter().all(|fault| !fault.contains("hunter2")), "{found:?}");
+}
+
+#[test]
+fn faults_of_a_remote_service_are_told_without_its_token() {
+    let backend =
+        |options: &str| format!("[[backend]]\nname = \"a\"\nkind = \"http\"\noptions = {{ {options} }}\n");
+    let faults = |options: &str| faults(&backend(options));
+    assert_eq!(
+        faults("dialect = \"glance-v2\""),
+        ["portico.toml:4: backend[0].options.endpoint: is missing"]
+    );
+    let found =
+        faults("dialect = \"v9\", endpoint = \"images\", auth = { kind = \"token\", tokem = \"hunter2\" }");
+    let starts = [
+        "portico.toml:4: backend[0].options.auth.tokem: is not a key here, expected ",
+        "portico.toml:4: backend[0].options.dialect: unknown variant `v9`, expected `glance-v2`",
+        "portico.toml:4: backend[0].options.endpoint: not a URL",
+    ];
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    for (found, start) in found.iter().zip(starts) {
+        assert!(found.starts_with(start), "{found}\nshould start with\n{start}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+}
+
+#[test]
+fn options_of_a_remote_service_that_cannot_be_meant_are_told_with_key_and_line() {
+    let found = faults(
+        r#"
+[[backend]]
+name = "a"
+kind = "http"
+[backend.options]
+dialect = "glance-v2"
+endpoint = "http://images.example"
+auth = { kind = "token", token = "hunter2\n" }
+pool_idle_timeout = "18446744073709551615s"
+answer_timeout = "0s"
+max_response = 0
+"#,
+    );
+    assert_eq!(
+        found,
+        [
+            "portico.toml:8: backend[0].options.auth: the token is empty or not one that a header can carry",
+            "portico.toml:9: backend[0].options.pool_idle_timeout: must not be longer than a day",
+            "portico.toml:10: backend[0].options.answer_timeout: must be longer than nothing",
+            "portico.toml:11: backend[0].options.max_response: must be more than nothing",
+        ]
+    );
+    let backend = "[[backend]]\nname = \"a\"\nkind = \"http\"\n";
+    let address = "dialect = \"glance-v2\", endpoint = \"http://images.example\"";
+    let found = faults(&format!("{backend}options = {{ {address}, auth = {{ kind = \"token\" }} }}\n"));
+    let expected = "needs exactly one of token, token_file and token_env";
+    assert_eq!(found, [format!("portico.toml:4: backend[0].options.auth: {expected}")]);
+}
+
+#[test]
+fn the_report_tells_where_a_remote_service_is_and_not_how_it_is_entered() {
+    let options = "dialect = \"glance-v2\", endpoint = \"https://images.paris.example:9292\", \
+                   auth = { kind = \"token\", token = \"hunter2\" }";
+    let text = format!("[[backend]]\nname = \"paris\"\nkind = \"http\"\noptions = {{ {options} }}\n");
+    let report = config::report(&parse(&text).unwrap());
+    assert!(report.contains("paris    http  2s        https://images.paris.example:9292/\n"), "{report}");
+    assert!(report.contains("new images  the first backend that takes writes\n"), "{report}");
+    assert!(!report.contains("hunter2"), "{report}");
+}

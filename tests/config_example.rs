@@ -1,0 +1,139 @@
+//! `config.example.toml`: it works, it has every key there is, and what it shows is the default.
+
+#![expect(clippy::unwrap_used, reason = "a test panics where something is not as it must be")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use portico::config::{self, BackendEntry, Config};
+use serde::de::{DeserializeOwned, Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+const EXAMPLE: &str = include_str!("../config.example.toml");
+
+/// The example with every setting that is commented out put in.
+fn with_everything() -> String {
+    let uncommented = |line: &str| match line.strip_prefix('#') {
+        Some(setting) if !setting.is_empty() && !setting.starts_with(' ') => setting.to_owned(),
+        _ => line.to_owned(),
+    };
+    EXAMPLE.lines().map(|line| uncommented(line) + "\n").collect()
+}
+
+/// The keys that a struct takes: it is asked to read itself, and says what it looks for.
+fn keys_of<T: DeserializeOwned>() -> BTreeSet<String> {
+    struct Asked<'k>(&'k mut Vec<&'static str>);
+    impl<'de> Deserializer<'de> for Asked<'_> {
+        type Error = serde::de::value::Error;
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            keys: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Self::Error> {
+            self.0.extend(keys);
+            Err(serde::de::Error::custom("that is all there was to know"))
+        }
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(serde::de::Error::custom("not a struct"))
+        }
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+    let mut keys = Vec::new();
+    assert!(T::deserialize(Asked(&mut keys)).is_err());
+    assert!(!keys.is_empty());
+    keys.into_iter().map(str::to_owned).collect()
+}
+
+/// The keys of every struct that the configuration is made of, by where they stand.
+fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
+    BTreeMap::from([
+        ("", keys_of::<Config>()),
+        ("log", keys_of::<config::Log>()),
+        ("auth", keys_of::<config::Auth>()),
+        ("auth.tokens", keys_of::<config::TokensFile>()),
+        ("limits", keys_of::<config::Limits>()),
+        ("pages", keys_of::<config::Pages>()),
+        ("formats", keys_of::<config::Formats>()),
+        ("federation", keys_of::<config::FederationSettings>()),
+        ("placement", keys_of::<config::Placement>()),
+        ("backend", keys_of::<BackendEntry>()),
+        ("local", keys_of::<portico_local::Options>()),
+        ("memory", keys_of::<portico_memory::Options>()),
+        ("http", keys_of::<portico_http::Options>()),
+    ])
+}
+
+/// The keys of every table in the example, by where they stand; a backend's options by its kind.
+fn shown(table: &toml::Table, place: &str, into: &mut BTreeMap<String, BTreeSet<String>>) {
+    into.entry(place.to_owned()).or_default().extend(table.keys().cloned());
+    for (key, value) in table {
+        let below = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
+        match (below.as_str(), value) {
+            ("backend.options", toml::Value::Table(options)) => {
+                let kind = table["kind"].as_str().unwrap();
+                into.entry(kind.to_owned()).or_default().extend(options.keys().cloned());
+            }
+            (_, toml::Value::Table(inner)) => shown(inner, &below, into),
+            ("backend", toml::Value::Array(backends)) => {
+                backends.iter().for_each(|backend| shown(backend.as_table().unwrap(), "backend", into));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn it_is_a_configuration_without_faults_or_warnings() {
+    let loaded = config::parse(Path::new("config.example.toml"), EXAMPLE).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let names: Vec<_> = loaded.backends.iter().map(|backend| (backend.name.as_str(), backend.kind)).collect();
+    assert_eq!(names, [("local", "local"), ("scratch", "memory")]);
+}
+
+#[test]
+fn what_is_commented_out_is_without_faults_too() {
+    let loaded = config::parse(Path::new("config.example.toml"), &with_everything()).unwrap();
+    assert_eq!(loaded.backends.len(), 3);
+}
+
+#[test]
+fn it_has_every_key_there_is_and_no_other() {
+    let mut found = BTreeMap::new();
+    shown(&with_everything().parse().unwrap(), "", &mut found);
+    let known: BTreeMap<String, _> =
+        known().into_iter().map(|(place, keys)| (place.to_owned(), keys)).collect();
+    assert_eq!(found, known);
+}
+
+#[test]
+fn every_setting_it_shows_is_the_default() {
+    let loaded = config::parse(Path::new("config.example.toml"), EXAMPLE).unwrap();
+    let defaults = BackendEntry::default();
+    for backend in &loaded.config.backends {
+        assert_eq!(backend.deadline, defaults.deadline);
+    }
+    assert_eq!(Config { backends: Vec::new(), ..loaded.config }, Config::default());
+}
+
+#[test]
+fn every_option_of_a_backend_it_shows_is_the_default() {
+    let all: toml::Table = with_everything().parse().unwrap();
+    let options = |number: usize| all["backend"][number]["options"].clone();
+    let least = |keys: &[&str], number: usize| {
+        let all = options(number);
+        toml::Table::from_iter(keys.iter().map(|key| ((*key).to_owned(), all[*key].clone())))
+    };
+    assert_eq!(
+        options(0).try_into::<portico_local::Options>().unwrap(),
+        least(&["path"], 0).try_into().unwrap()
+    );
+    assert_eq!(options(1).try_into::<portico_memory::Options>().unwrap(), portico_memory::Options::default());
+    // The certificates have no default that could be shown.
+    let shown: portico_http::Options = options(2).try_into().unwrap();
+    let default: portico_http::Options = least(&["dialect", "endpoint", "ca_file"], 2).try_into().unwrap();
+    assert_eq!(format!("{shown:?}"), format!("{default:?}"));
+}

@@ -1,0 +1,93 @@
+//! A federation keeps the promises of the contract, whatever it is made of, and some of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod bent;
+mod lists;
+mod made_of;
+mod places;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use image_service::conformance::Fixture;
+use image_service::{ErrorKind, ImageService};
+
+use bent::{Bend, bent};
+use made_of::{federation, memory, spread};
+
+async fn of_one() -> Fixture {
+    Fixture::new(federation(vec![("only", memory().await)]))
+}
+
+async fn of_three() -> Fixture {
+    Fixture::new(spread(vec![("a", memory().await), ("b", memory().await), ("c", memory().await)]))
+}
+
+async fn nested() -> Fixture {
+    let inner = spread(vec![("x", memory().await), ("y", memory().await)]);
+    Fixture::new(spread(vec![("inner", inner), ("outer", memory().await)]))
+}
+
+async fn of_short_pages() -> Fixture {
+    let short = |inner: Arc<dyn ImageService>, most| bent(inner, Bend::ShortPages(most));
+    Fixture::new(spread(vec![
+        ("one", short(memory().await, 1)),
+        ("two", short(memory().await, 2)),
+        ("full", memory().await),
+    ]))
+}
+
+async fn without_detail() -> Fixture {
+    let index_only = bent(memory().await, Bend::IndexOnly);
+    Fixture::new(spread(vec![("poor", index_only), ("rich", memory().await)]))
+}
+
+async fn without_ranges() -> Fixture {
+    Fixture::new(federation(vec![("whole", bent(memory().await, Bend::NoRanges))]))
+}
+
+async fn with_a_dead_backend() -> Fixture {
+    let dead = bent(memory().await, Bend::Dead(ErrorKind::Refused));
+    Fixture::new(made_of::spread_over(vec![("dead", dead), ("live", memory().await)], &["live"]))
+        .with_silent_source()
+}
+
+mod conformance_of_one {
+    use super::of_one;
+
+    image_service::conformance!(of_one);
+}
+mod conformance_of_three {
+    use super::of_three;
+
+    image_service::conformance!(of_three);
+}
+mod conformance_of_nested_federations {
+    use super::nested;
+
+    image_service::conformance!(nested);
+}
+mod conformance_with_short_pages {
+    use super::of_short_pages;
+
+    image_service::conformance!(of_short_pages);
+}
+mod conformance_without_detail {
+    use super::without_detail;
+
+    image_service::conformance!(without_detail);
+}
+mod conformance_without_ranges {
+    use super::without_ranges;
+
+    image_service::conformance!(without_ranges);
+}
+mod conformance_with_a_dead_backend {
+    use super::with_a_dead_backend;
+
+    image_service::conformance!(with_a_dead_backend);
+}
+
+/// The deadline of every backend in these tests.
+const DEADLINE: Duration = Duration::from_secs(1);
