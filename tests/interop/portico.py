@@ -1,0 +1,84 @@
+"""Portico itself, in front of the stores of one test run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from processes import Process
+
+
+class Portico(Process):
+    """One front door with a directory store, a memory store and any number of Glances behind it."""
+
+    def __init__(self, directory: Path, port: int, binary: Path, glances: Mapping[str, str]) -> None:
+        super().__init__("portico", directory, port)
+        self.binary = binary
+        self.configuration = directory / "portico.toml"
+        self.configuration.write_text(self._toml(glances))
+        check = subprocess.run(
+            [str(binary), "check", "--config", str(self.configuration)], capture_output=True, text=True, timeout=30
+        )
+        if check.returncode != 0:
+            raise RuntimeError(f"portico refuses its configuration:\n{check.stdout}{check.stderr}")
+
+    def command(self) -> Sequence[str]:
+        return [str(self.binary), "--config", str(self.configuration)]
+
+    def _toml(self, glances: Mapping[str, str]) -> str:
+        data = self.directory / "data"
+        data.mkdir(exist_ok=True)
+        # TOML's basic strings are JSON's.
+        parts = [
+            f"""listen = "127.0.0.1:{self.port}"
+[auth]
+kind = "none"
+[federation]
+partial = "serve"
+[placement]
+default = "local"
+[[backend]]
+name = "local"
+kind = "local"
+options = {{ path = {json.dumps(str(data))} }}
+[[backend]]
+name = "scratch"
+kind = "memory"
+options = {{}}
+"""
+        ]
+        for name, endpoint in glances.items():
+            parts.append(
+                f"""[[backend]]
+name = "{name}"
+kind = "http"
+deadline = "5s"
+options = {{ dialect = "glance-v2", endpoint = "{endpoint}", auth = {{ kind = "none" }} }}
+"""
+            )
+        return "".join(parts)
+
+    def memory(self) -> dict[str, int]:
+        """Its memory figures in KiB, as the kernel counts them."""
+        return memory_of(self.pid)
+
+    def forget_peak(self) -> None:
+        """Lets the kernel start its peak figure (VmHWM) anew."""
+        forget_peak_of(self.pid)
+
+
+def memory_of(pid: int) -> dict[str, int]:
+    """VmHWM, VmRSS and RssAnon of a process in KiB."""
+    figures: dict[str, int] = {}
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name in ("VmHWM", "VmRSS", "RssAnon"):
+            figures[name] = int(value.split()[0])
+    return figures
+
+
+def forget_peak_of(pid: int) -> None:
+    """Resets a process's VmHWM to what it holds now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
