@@ -23,6 +23,7 @@ mod placement;
 mod powers;
 mod read;
 mod source;
+pub mod status;
 mod write;
 
 use std::num::NonZeroUsize;
