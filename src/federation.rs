@@ -12,10 +12,25 @@
 //! request refuses partial answers; if nobody answered there is nothing to serve and it is `Unavailable`. One
 //! image is `NotFound` only if every backend says so.
 //!
-//! **Copies.** One id on several backends with the same strong hash is one image, shown as its home has it.
-//! Other data under the same id is not shown: the first backend in configured order owns the id.
+//! **Copies.** One id on several backends with the same data is one image, listed once, as its home has it and at
+//! its home's place, whatever the copies' own names, times and visibility are. Its home is the first backend in
+//! configured order that has data under the id, of those that show the image to the caller.
+//!
+//! **Conflicts.** Other data under the same id is another image. The first backend in configured order owns the id;
+//! the other image is reachable under a derived id, and a property says so ([`aliases`]). A write to an id never
+//! touches the other image.
+//!
+//! **Walks.** Every image that exists through a whole walk of pages, and whose sort values do not change, appears
+//! exactly once, whatever else is made, changed or deleted meanwhile, and whichever backends leave or join: what a
+//! silent backend holds is missing from the pages that name it, and what comes with a backend begins at the walk's
+//! place. Two limits. A copy that is made behind our back shows up beside its image for at most
+//! [`Settings::census_age`]. While the home of an image is silent, its copy stands for it at the copy's place.
 
+mod aliases;
+mod census;
+mod copies;
 mod guard;
+mod list;
 mod locate;
 mod merge;
 mod owners;
@@ -31,15 +46,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Partial, Query, Result, Sharing, SourceReport, SourceState, Stores, Summary, Support,
-    Upload,
+    NewImage, Page, Query, Result, Sharing, Stores, Summary, Support, Upload,
 };
 
+use aliases::Aliases;
+use census::Census;
 use guard::Guard;
-use merge::SourcePage;
 use owners::Owners;
 use placement::Place;
 use source::Bounds;
@@ -74,6 +88,11 @@ pub struct Settings {
     pub hints: u64,
     /// How long a backend of an id is remembered. Default 10 minutes.
     pub hint_age: Duration,
+    /// Most images of a backend whose ids are counted, so that lists need not ask it for each id that others list.
+    /// 0 counts none. Default 1000.
+    pub census: usize,
+    /// How long such a count is believed. Zero counts none. Default 30 seconds.
+    pub census_age: Duration,
 }
 
 impl Default for Settings {
@@ -85,6 +104,8 @@ impl Default for Settings {
             show_width: 8,
             hints: 100_000,
             hint_age: Duration::from_secs(600),
+            census: 1000,
+            census_age: Duration::from_secs(30),
         }
     }
 }
@@ -92,9 +113,11 @@ impl Default for Settings {
 /// Many backends as one.
 #[derive(Debug)]
 pub struct Federation {
-    guards: Vec<Guard>,
+    guards: Vec<Arc<Guard>>,
     default: usize,
     owners: Owners,
+    aliases: Aliases,
+    census: Census,
     page_size: NonZeroUsize,
     bounds: Bounds,
 }
@@ -123,9 +146,11 @@ impl Federation {
             return Err(Error::invalid("there are no backends"));
         }
         Ok(Self {
-            guards: backends.into_iter().map(Guard::new).collect(),
+            census: Census::new(backends.len(), settings.census, settings.census_age),
+            guards: backends.into_iter().map(|backend| Arc::new(Guard::new(backend))).collect(),
             default,
             owners: Owners::new(settings.hints, settings.hint_age),
+            aliases: Aliases::new(settings.hints),
             page_size: settings.page_size,
             bounds: Bounds { resort: settings.resort_limit, width: settings.show_width },
         })
@@ -137,68 +162,17 @@ impl Federation {
 
     /// The guard of a source that came out of this federation's own numbering.
     fn guard(&self, source: usize) -> Result<&Guard> {
-        self.guards.get(source).ok_or_else(|| Error::new(ErrorKind::Internal, "there is no such backend"))
+        self.guards
+            .get(source)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "there is no such backend"))
     }
 
     fn places(&self) -> Vec<Place<'_>> {
-        let backends = self.guards.iter().map(Guard::backend);
+        let backends = self.guards.iter().map(|guard| guard.backend());
         backends
             .map(|backend| Place { name: &backend.name, writes: backend.service.capabilities().writes })
             .collect()
-    }
-
-    /// Asks every backend for its part of a list.
-    async fn fan_out(
-        &self,
-        context: &Context,
-        query: &Query,
-        limit: NonZeroUsize,
-    ) -> Vec<Result<Page<Image>>> {
-        join_all(self.guards.iter().map(async |guard| {
-            let page = source::page(guard.service().as_ref(), context, query, limit, self.bounds);
-            guard.read(context, "detail", page).await
-        }))
-        .await
-    }
-
-    /// Sorts what came from what did not.
-    fn sift(&self, answers: Vec<Result<Page<Image>>>) -> (Vec<SourcePage>, Vec<SourceReport>, Vec<Error>) {
-        let (mut pages, mut reports, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, answer) in answers.into_iter().enumerate() {
-            let name = self.name_of(number).unwrap_or_default();
-            match answer {
-                Ok(page) => {
-                    if page.sources.is_empty() {
-                        reports.push(SourceReport { name: name.to_owned(), state: SourceState::Ok });
-                    }
-                    reports.extend(page.sources.into_iter().map(|inner| SourceReport {
-                        name: format!("{name}.{}", inner.name),
-                        state: inner.state,
-                    }));
-                    pages.push(SourcePage { source: number, images: page.items, more: page.more });
-                }
-                Err(error) => {
-                    let state = guard::state_of(error.kind());
-                    reports.push(SourceReport { name: name.to_owned(), state });
-                    failures.push(error);
-                }
-            }
-        }
-        (pages, reports, failures)
-    }
-}
-
-/// Why a list is not served: nobody answered, or not all did and the request wants all or nothing.
-fn refusal(reports: &[SourceReport], mut failures: Vec<Error>) -> Error {
-    let absent: Vec<String> = reports
-        .iter()
-        .filter(|report| report.state != SourceState::Ok)
-        .map(|report| format!("{} ({})", report.name, report.state))
-        .collect();
-    let error = Error::new(ErrorKind::Unavailable, format!("the list is incomplete: {}", absent.join(", ")));
-    match failures.pop() {
-        Some(source) => error.with_source(source),
-        None => error,
     }
 }
 
@@ -218,18 +192,7 @@ impl ImageService for Federation {
     async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
         query.check()?;
         let limit = query.limit.unwrap_or(self.page_size);
-        let (pages, sources, failures) = self.sift(self.fan_out(context, query, limit).await);
-        let complete = sources.iter().all(|report| report.state == SourceState::Ok);
-        if pages.is_empty() || (context.partial == Partial::Refuse && !complete) {
-            return Err(refusal(&sources, failures));
-        }
-        let merged = merge::merge(pages, &query.sort, limit.get());
-        let mut items = Vec::with_capacity(merged.images.len());
-        for (image, copies) in merged.images {
-            self.owners.add(&image.id, &copies.sources);
-            items.push(self.named(image, copies, Vec::new()).image);
-        }
-        Ok(Page { sources, ..Page::new(items, merged.more) })
+        self.list(context, query, limit).await
     }
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {

@@ -176,6 +176,12 @@ pub struct FederationSettings {
     /// How long the backends of an image id are remembered. Default: 10 minutes.
     #[serde(with = "humantime_serde")]
     pub hint_age: Duration,
+    /// Most images of a backend whose ids are counted, so that lists need not ask it for each id that others list.
+    /// 0 counts none. Default: 1000.
+    pub census: usize,
+    /// How long such a count is believed. 0 counts none. Default: 30 seconds.
+    #[serde(with = "humantime_serde")]
+    pub census_age: Duration,
 }
 
 impl Default for FederationSettings {
@@ -186,6 +192,8 @@ impl Default for FederationSettings {
             show_width: number(8),
             hints: number(100_000),
             hint_age: Duration::from_secs(600),
+            census: 1000,
+            census_age: Duration::from_secs(30),
         }
     }
 }

@@ -1,4 +1,6 @@
 //! Which backends hold an image: hints first, then everybody at once. Reads only.
+//!
+//! Clients may name an image by a derived id ([`aliases`](super::aliases)); its backend knows it by another one.
 
 use futures::future::join_all;
 use image_service::{Context, Error, ErrorKind, Image, ImageId, Result};
@@ -11,6 +13,8 @@ use super::placement::{self, Copies};
 pub(super) struct Located {
     /// The image as its home has it, with the names of the stores that hold its data.
     pub(super) image: Image,
+    /// What its backends call it.
+    pub(super) native: ImageId,
     /// Where it is.
     pub(super) copies: Copies,
     /// The backends that were asked and silent, so that they may hold it too.
@@ -25,6 +29,17 @@ struct Answers {
     deleted: bool,
 }
 
+impl Answers {
+    /// What was found, folded; but not what is known to be another image than the one that a silent backend owns.
+    fn fold(&mut self, federation: &Federation, id: &ImageId) -> Option<(Image, Copies)> {
+        let first_silent = self.silent.iter().map(|(source, _)| *source).min();
+        if let Some(silent) = first_silent {
+            self.found.retain(|(source, _)| *source < silent || !federation.is_aliased(*source, id));
+        }
+        placement::fold(std::mem::take(&mut self.found))
+    }
+}
+
 impl Federation {
     /// Finds an image as the caller may see it: where hints say it is, or if that fails, anywhere.
     ///
@@ -33,9 +48,9 @@ impl Federation {
     /// not have it.
     pub(super) async fn locate(&self, context: &Context, id: &ImageId) -> Result<Located> {
         if let Some(hinted) = self.owners.of(id) {
-            let answers = self.ask(context, id, &hinted).await;
+            let mut answers = self.ask(context, id, &hinted).await;
             if answers.silent.is_empty()
-                && let Some((image, copies)) = placement::fold(answers.found)
+                && let Some((image, copies)) = answers.fold(self, id)
             {
                 return Ok(self.named(image, copies, Vec::new()));
             }
@@ -48,9 +63,60 @@ impl Federation {
     /// # Errors
     /// As [`locate`](Self::locate).
     pub(super) async fn search(&self, context: &Context, id: &ImageId) -> Result<Located> {
+        if let Some((source, native)) = self.known_alias(id) {
+            return self.search_alias(context, id, source, &native).await;
+        }
+        match self.search_native(context, id).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => match self.possible_alias(id) {
+                Some((source, native)) => self.search_alias(context, id, source, &native).await,
+                None => Err(error),
+            },
+            answer => answer,
+        }
+    }
+
+    /// Asks every backend for the id that the image `id` of `source` has there, and takes its image if the id still
+    /// belongs to another one, or that cannot be told.
+    async fn search_alias(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        source: usize,
+        native: &ImageId,
+    ) -> Result<Located> {
         let everyone: Vec<usize> = (0..self.guards.len()).collect();
-        let answers = self.ask(context, id, &everyone).await;
-        let Some((image, copies)) = placement::fold(answers.found) else {
+        let Answers { found, silent, .. } = self.ask(context, native, &everyone).await;
+        let copies = placement::judge(found.iter().map(|(source, image)| (*source, image)));
+        let silent_owner =
+            silent.iter().any(|(silent, _)| *silent < source) && self.known_alias(id).is_some();
+        let image = found.into_iter().find(|(holder, _)| *holder == source).map(|(_, image)| image);
+        match image {
+            Some(image)
+                if silent_owner || copies.is_some_and(|copies| copies.conflicting.contains(&source)) =>
+            {
+                let copies = Copies {
+                    home: source,
+                    sources: vec![source],
+                    with_data: vec![source],
+                    conflicting: Vec::new(),
+                };
+                let image = self.aliased(source, image);
+                Ok(Located { image, native: native.clone(), copies, silent: Vec::new() })
+            }
+            None if silent.iter().any(|(silent, _)| *silent == source) => {
+                Err(unknown(silent.into_iter().map(|(_, error)| error).collect()))
+            }
+            _ => {
+                self.forget_alias(id);
+                Err(Error::not_found(id))
+            }
+        }
+    }
+
+    async fn search_native(&self, context: &Context, id: &ImageId) -> Result<Located> {
+        let everyone: Vec<usize> = (0..self.guards.len()).collect();
+        let mut answers = self.ask(context, id, &everyone).await;
+        let Some((image, copies)) = answers.fold(self, id) else {
             if answers.silent.is_empty() {
                 self.owners.forget(id);
                 return Err(if answers.deleted { Error::deleted(id) } else { Error::not_found(id) });
@@ -94,7 +160,7 @@ impl Federation {
         context.caller.roles.insert(String::from("admin"));
         let others: Vec<usize> = (0..self.guards.len()).filter(|source| *source != except).collect();
         let answers = self.ask(&context, id, &others).await;
-        if answers.deleted || !answers.found.is_empty() {
+        if answers.deleted || !answers.found.is_empty() || self.known_alias(id).is_some() {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("image ID {id} already exists")));
         }
         if !answers.silent.is_empty() {
@@ -107,11 +173,7 @@ impl Federation {
     pub(super) fn named(&self, mut image: Image, copies: Copies, silent: Vec<usize>) -> Located {
         let names = copies.with_data.iter().filter_map(|source| self.name_of(*source));
         image.stores = names.map(str::to_owned).collect();
-        for source in &copies.conflicting {
-            let store = self.name_of(*source).unwrap_or_default();
-            tracing::warn!(image = %image.id, store, "another image under the same id is left out");
-        }
-        Located { image, copies, silent }
+        Located { native: image.id.clone(), image, copies, silent }
     }
 }
 

@@ -21,9 +21,9 @@ pub(super) struct Copies {
     pub(super) home: usize,
     /// All that hold it, in configured order.
     pub(super) sources: Vec<usize>,
-    /// Those whose data is the home's data, home first. Empty while the home has none.
+    /// Those whose data is known to be the home's data, home first. Empty while the home has none.
     pub(super) with_data: Vec<usize>,
-    /// Those whose data is other data under the same id.
+    /// Those whose data is known to be other data under the same id.
     pub(super) conflicting: Vec<usize>,
 }
 
@@ -49,30 +49,43 @@ pub(super) fn choose(places: &[Place<'_>], asked: Option<&str>, default: usize) 
     }
 }
 
-/// Folds what several sources say of one id into the image as its home has it. `None` for no copies.
-pub(super) fn fold(mut found: Vec<(usize, Image)>) -> Option<(Image, Copies)> {
+/// Judges what several sources say of one id. `None` for no copies.
+pub(super) fn judge<'a>(found: impl IntoIterator<Item = (usize, &'a Image)>) -> Option<Copies> {
+    let mut found: Vec<(usize, &Image)> = found.into_iter().collect();
     found.sort_by_key(|(source, _)| *source);
     let sources: Vec<usize> = found.iter().map(|(source, _)| *source).collect();
-    let at = found.iter().position(|(_, image)| image.has_data()).unwrap_or(0);
-    if found.is_empty() {
-        return None;
-    }
-    let (home, image) = found.swap_remove(at);
-    found.sort_by_key(|(source, _)| *source);
-    let mut with_data: Vec<usize> = Vec::new();
-    let mut conflicting = Vec::new();
+    let (home, image) = *found.iter().find(|(_, image)| image.has_data()).or(found.first())?;
+    let (mut with_data, mut conflicting) = (Vec::new(), Vec::new());
     if image.has_data() {
         with_data.push(home);
-        for (source, copy) in found.iter().filter(|(_, copy)| copy.has_data()) {
-            if is_same_data(&image, copy) { with_data.push(*source) } else { conflicting.push(*source) }
+        for (source, copy) in found.iter().filter(|(source, copy)| *source != home && copy.has_data()) {
+            match compare_data(image, copy) {
+                Some(true) => with_data.push(*source),
+                Some(false) => conflicting.push(*source),
+                None => {}
+            }
         }
     }
-    Some((image, Copies { home, sources, with_data, conflicting }))
+    Some(Copies { home, sources, with_data, conflicting })
 }
 
-/// Whether two records under one id speak of the same bytes, as far as strong hash and size can tell.
-fn is_same_data(a: &Image, b: &Image) -> bool {
-    a.hash.is_some() && a.hash == b.hash && a.size == b.size
+/// Folds what several sources say of one id into the image as its home has it. `None` for no copies.
+pub(super) fn fold(mut found: Vec<(usize, Image)>) -> Option<(Image, Copies)> {
+    let copies = judge(found.iter().map(|(source, image)| (*source, image)))?;
+    let at = found.iter().position(|(source, _)| *source == copies.home)?;
+    Some((found.swap_remove(at).1, copies))
+}
+
+/// Whether two records under one id speak of the same bytes: by size and strong hash, or by the checksum where
+/// there is no strong hash of the same kind on both sides. `None` if nothing can tell.
+fn compare_data(a: &Image, b: &Image) -> Option<bool> {
+    if a.size != b.size {
+        return Some(false);
+    }
+    match (&a.hash, &b.hash) {
+        (Some(a), Some(b)) if a.algorithm == b.algorithm => Some(a.value == b.value),
+        _ => Some(a.checksum.as_ref()? == b.checksum.as_ref()?),
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +119,21 @@ mod tests {
     fn other_data_under_one_id_is_a_conflict_and_no_copy() {
         let (_, copies) = fold(vec![(0, active(b"x")), (1, active(b"y"))]).unwrap();
         assert_eq!((copies.home, copies.with_data, copies.conflicting), (0, vec![0], vec![1]));
+    }
+
+    #[test]
+    fn without_a_strong_hash_on_both_sides_the_checksum_tells_and_without_any_nothing_does() {
+        let (mut old, new) = (active(b"x"), active(b"x"));
+        old.hash = None;
+        let (_, copies) = fold(vec![(0, old.clone()), (1, new.clone())]).unwrap();
+        assert_eq!((copies.with_data, copies.conflicting), (vec![0, 1], vec![]));
+        let (_, copies) = fold(vec![(0, old.clone()), (1, active(b"y"))]).unwrap();
+        assert_eq!((copies.with_data, copies.conflicting), (vec![0], vec![1]));
+        old.checksum = None;
+        let (_, copies) = fold(vec![(0, old.clone()), (1, new)]).unwrap();
+        assert_eq!((copies.sources, copies.with_data, copies.conflicting), (vec![0, 1], vec![0], vec![]));
+        let (_, copies) = fold(vec![(0, old), (1, active(b"longer"))]).unwrap();
+        assert_eq!(copies.conflicting, [1]);
     }
 
     #[test]

@@ -9,14 +9,16 @@ use super::Federation;
 use super::guard::Guard;
 
 impl Federation {
-    /// The home of an image for a read of its members.
-    async fn home_to_read(&self, context: &Context, id: &ImageId) -> Result<&Guard> {
-        self.guard(self.locate(context, id).await?.copies.home)
+    /// The home of an image for a read of its members, and what it is called there.
+    async fn home_to_read(&self, context: &Context, id: &ImageId) -> Result<(&Guard, ImageId)> {
+        let located = self.locate(context, id).await?;
+        Ok((self.guard(located.copies.home)?, located.native))
     }
 
-    /// The home of an image for a change of its members.
-    async fn home_to_change(&self, context: &Context, id: &ImageId) -> Result<&Guard> {
-        self.guard(self.search(context, id).await?.copies.home)
+    /// The home of an image for a change of its members, and what it is called there.
+    async fn home_to_change(&self, context: &Context, id: &ImageId) -> Result<(&Guard, ImageId)> {
+        let located = self.search(context, id).await?;
+        Ok((self.guard(located.copies.home)?, located.native))
     }
 }
 
@@ -24,21 +26,29 @@ fn sharing(guard: &Guard) -> Result<&dyn Sharing> {
     guard.service().sharing().ok_or_else(|| Error::not_implemented("sharing images"))
 }
 
+/// The member as one of the image that the client named.
+fn of_image(member: Member, id: &ImageId) -> Member {
+    Member { image_id: id.clone(), ..member }
+}
+
 #[async_trait]
 impl Sharing for Federation {
     async fn members(&self, context: &Context, id: &ImageId) -> Result<Vec<Member>> {
-        let home = self.home_to_read(context, id).await?;
-        home.read(context, "members", sharing(home)?.members(context, id)).await
+        let (home, native) = self.home_to_read(context, id).await?;
+        let members = home.read(context, "members", sharing(home)?.members(context, &native)).await?;
+        Ok(members.into_iter().map(|member| of_image(member, id)).collect())
     }
 
     async fn member(&self, context: &Context, id: &ImageId, member: &str) -> Result<Member> {
-        let home = self.home_to_read(context, id).await?;
-        home.read(context, "member", sharing(home)?.member(context, id, member)).await
+        let (home, native) = self.home_to_read(context, id).await?;
+        let shown = home.read(context, "member", sharing(home)?.member(context, &native, member)).await?;
+        Ok(of_image(shown, id))
     }
 
     async fn add_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<Member> {
-        let home = self.home_to_change(context, id).await?;
-        home.write("add_member", sharing(home)?.add_member(context, id, member)).await
+        let (home, native) = self.home_to_change(context, id).await?;
+        let added = home.write("add_member", sharing(home)?.add_member(context, &native, member)).await?;
+        Ok(of_image(added, id))
     }
 
     async fn set_member_status(
@@ -48,13 +58,14 @@ impl Sharing for Federation {
         member: &str,
         status: MemberStatus,
     ) -> Result<Member> {
-        let home = self.home_to_change(context, id).await?;
-        home.write("set_member_status", sharing(home)?.set_member_status(context, id, member, status)).await
+        let (home, native) = self.home_to_change(context, id).await?;
+        let set = sharing(home)?.set_member_status(context, &native, member, status);
+        Ok(of_image(home.write("set_member_status", set).await?, id))
     }
 
     async fn remove_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<()> {
-        let home = self.home_to_change(context, id).await?;
-        home.write("remove_member", sharing(home)?.remove_member(context, id, member)).await
+        let (home, native) = self.home_to_change(context, id).await?;
+        home.write("remove_member", sharing(home)?.remove_member(context, &native, member)).await
     }
 }
 
@@ -92,7 +103,7 @@ impl Stores for Federation {
             return Err(Error::forbidden("the last copy of an image cannot be removed"));
         }
         let guard = self.guard(source)?;
-        guard.write("delete", guard.service().delete(context, id)).await?;
+        guard.write("delete", guard.service().delete(context, &located.native)).await?;
         self.owners.forget(id);
         Ok(())
     }

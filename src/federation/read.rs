@@ -9,6 +9,7 @@ use image_service::{
 };
 
 use super::Federation;
+use super::locate::Located;
 use super::placement::Copies;
 
 impl Federation {
@@ -32,9 +33,8 @@ impl Federation {
         }
         let located = self.search(context, id).await?;
         access::may_read_data(&context.caller, &located.image, Some(image_service::MemberStatus::Accepted))?;
-        let mut download = self.open_any(context, id, range, &located.copies).await?;
-        download.image.stores = located.image.stores;
-        Ok(download)
+        let download = self.open_any(context, &located.native, range, &located.copies).await?;
+        Ok(self.as_located(download, located))
     }
 
     async fn open_any(
@@ -73,6 +73,16 @@ impl Federation {
             download.data = Some(cut(data, range));
         }
         Ok(download)
+    }
+
+    /// The image of a download as it was located: by the id that the client knows.
+    fn as_located(&self, mut download: Download, located: Located) -> Download {
+        if located.image.id == located.native {
+            download.image.stores = located.image.stores;
+        } else {
+            download.image = self.aliased(located.copies.home, download.image);
+        }
+        download
     }
 
     fn at_store(&self, mut download: Download, source: usize) -> Download {

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 
 use image_service::{
     Capabilities, Context, Direction, Error, ErrorKind, Image, ImageService, Page, Position, Query, Result,
-    Sort, SortKey, SourceReport, detail_by_show,
+    Resume, Sort, SortKey, SourceReport, detail_by_show,
 };
 
 /// The bounds on reading one source.
@@ -58,14 +58,17 @@ impl Reader<'_> {
             asked.limit = NonZeroUsize::new(limit.get() - images.len()).filter(|_| !tested_here);
             let page = self.detail(&asked).await?;
             let Some(last) = advance(&asked, &page.items) else {
-                return Ok(page.items.is_empty().then(|| finished(images, false, page.sources)));
+                return Ok(page.items.is_empty().then(|| finished(images, false, page.sources, None)));
             };
             asked.position = Some(last);
+            asked.resume.clone_from(&page.resume);
             images.extend(page.items.into_iter().filter(|image| query.admits(image)));
             if images.len() >= limit.get() || !page.more {
-                let more = page.more || images.len() > limit.get();
+                let cut = images.len() > limit.get();
+                let more = page.more || cut;
                 images.truncate(limit.get());
-                return Ok(Some(finished(images, more, page.sources)));
+                let resume = page.resume.filter(|_| !cut);
+                return Ok(Some(finished(images, more, page.sources, resume)));
             }
         }
     }
@@ -74,7 +77,7 @@ impl Reader<'_> {
     async fn sorted_here(&self, query: &Query, limit: NonZeroUsize) -> Result<Page<Image>> {
         let key = [SortKey::Id, SortKey::CreatedAt].into_iter().find(|key| self.can.sort_keys.contains(key));
         let sort = Sort::by(key.map(|key| (key, Direction::Asc)));
-        let mut asked = Query { sort, position: None, limit: None, ..self.pushed_down(query) };
+        let mut asked = Query { sort, position: None, resume: None, limit: None, ..self.pushed_down(query) };
         let mut images: Vec<Image> = Vec::new();
         let mut read = 0;
         let sources = loop {
@@ -125,8 +128,13 @@ fn advance(query: &Query, images: &[Image]) -> Option<Position> {
     images.last().map(|last| query.sort.position_of(last))
 }
 
-fn finished(images: Vec<Image>, more: bool, sources: Vec<SourceReport>) -> Page<Image> {
-    Page { sources, ..Page::new(images, more) }
+fn finished(
+    images: Vec<Image>,
+    more: bool,
+    sources: Vec<SourceReport>,
+    resume: Option<Resume>,
+) -> Page<Image> {
+    Page { sources, resume, ..Page::new(images, more) }
 }
 
 fn stuck() -> Error {

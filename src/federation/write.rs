@@ -6,6 +6,7 @@ use image_service::{
 };
 
 use super::Federation;
+use super::aliases;
 use super::guard::Guard;
 use super::locate::Located;
 use super::placement;
@@ -27,6 +28,7 @@ impl Federation {
         let guard = self.guard(target)?;
         let made = guard.write("create", guard.service().create(context, image, data)).await?;
         self.owners.learn(&made.id, &[target]);
+        self.census.add(target, [&made.id]);
         Ok(self.as_held_by(made, target))
     }
 
@@ -35,10 +37,12 @@ impl Federation {
         &self,
         context: &Context,
         id: &ImageId,
-        change: ImageChange,
+        mut change: ImageChange,
         data: Option<Upload>,
     ) -> Result<Image> {
         let located = self.search(context, id).await?;
+        // It is told, not kept.
+        change.properties.remove(aliases::PROPERTY);
         let Some(mut data) = data else {
             return self.change_all(context, located, change).await;
         };
@@ -47,11 +51,12 @@ impl Federation {
             Some(name) => placement::choose(&self.places(), Some(&name), home)?,
             None => home,
         };
+        let id = &located.native;
         if target != home && located.image.status == Status::Queued {
             self.move_record(context, &located, target).await?;
             let guard = self.guard(target)?;
-            let image =
-                guard.write("update", guard.service().update(context, id, change, Some(data))).await?;
+            let update = guard.service().update(context, id, change, Some(data));
+            let image = guard.write("update", update).await?;
             return Ok(self.as_held_by(image, target));
         }
         let guard = self.guard(home)?;
@@ -60,17 +65,20 @@ impl Federation {
     }
 
     async fn change_all(&self, context: &Context, located: Located, change: ImageChange) -> Result<Image> {
-        let Located { image, copies, .. } = located;
+        let Located { image, native, copies, .. } = located;
         let guard = self.guard(copies.home)?;
         let changed =
-            guard.write("update", guard.service().update(context, &image.id, change.clone(), None)).await?;
+            guard.write("update", guard.service().update(context, &native, change.clone(), None)).await?;
+        if image.id != native {
+            return Ok(self.aliased(copies.home, changed));
+        }
         for source in copies.sources.iter().filter(|source| **source != copies.home) {
             if copies.conflicting.contains(source) || change.is_empty() {
                 continue;
             }
             let guard = self.guard(*source)?;
             let answer =
-                guard.write("update", guard.service().update(context, &image.id, change.clone(), None)).await;
+                guard.write("update", guard.service().update(context, &native, change.clone(), None)).await;
             if let Err(error) = answer {
                 let store = &guard.backend().name;
                 tracing::warn!(image = %image.id, %store, %error, "a copy did not take a change of its image");
@@ -96,6 +104,7 @@ impl Federation {
             }
         }
         self.owners.learn(&image.id, &[target]);
+        self.census.add(target, [&image.id]);
         if image.protected {
             let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
             from.write("update", from.service().update(context, &image.id, unprotect, None)).await?;
@@ -106,7 +115,7 @@ impl Federation {
     /// Deletes an image and all its copies, its home last, so that what is left after a failure is the image.
     pub(super) async fn remove(&self, context: &Context, id: &ImageId) -> Result<()> {
         let hinted = self.owners.of(id).unwrap_or_default();
-        let Located { image, copies, silent } = self.search(context, id).await?;
+        let Located { image, native, copies, silent } = self.search(context, id).await?;
         access::may_delete(&context.caller, &image, Some(MemberStatus::Accepted))?;
         if let Some(holder) = silent.iter().find(|source| hinted.contains(source)) {
             let name = self.name_of(*holder).unwrap_or_default();
@@ -118,14 +127,15 @@ impl Federation {
         let others = copies.sources.iter().filter(|source| **source != copies.home);
         for source in others.filter(|source| !copies.conflicting.contains(source)) {
             let guard = self.guard(*source)?;
-            match guard.write("delete", guard.service().delete(context, id)).await {
+            match guard.write("delete", guard.service().delete(context, &native)).await {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
         let guard = self.guard(copies.home)?;
-        guard.write("delete", guard.service().delete(context, id)).await?;
+        guard.write("delete", guard.service().delete(context, &native)).await?;
         self.owners.forget(id);
+        self.forget_alias(id);
         Ok(())
     }
 

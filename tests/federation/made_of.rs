@@ -66,7 +66,7 @@ pub(crate) async fn walk(service: &dyn ImageService, query: &Query) -> Vec<Image
     let mut query = query.clone();
     let mut walked: Vec<Image> = Vec::new();
     for _ in 0..10_000 {
-        let Page { items, more, .. } = service.detail(&context(), &query).await.unwrap();
+        let Page { items, more, resume, .. } = service.detail(&context(), &query).await.unwrap();
         assert!(query.limit.is_none_or(|limit| items.len() <= limit.get()), "a page over its limit");
         assert!(!(more && items.is_empty()), "an empty page that promises more");
         walked.extend(items);
@@ -74,6 +74,7 @@ pub(crate) async fn walk(service: &dyn ImageService, query: &Query) -> Vec<Image
             return walked;
         }
         query.position = walked.last().map(|last| query.sort.position_of(last));
+        query.resume = resume;
     }
     panic!("the walk does not end");
 }

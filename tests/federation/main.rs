@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bent;
+mod copies;
 mod lists;
 mod made_of;
+mod noted;
 mod places;
 
 use std::sync::Arc;

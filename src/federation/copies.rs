@@ -1,0 +1,154 @@
+//! Who else holds the images of a page.
+//!
+//! The pages of a list show a copy only where its own attributes put it, which may be on another page, or on none.
+//! So every image of a page is also looked for by its id in the other backends, with one call for each backend and
+//! page, but for those backends that are known not to hold it ([`census`](super::census)).
+
+use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use image_service::{
+    Context, Direction, Error, ErrorKind, Field, Filter, Image, ImageId, MemberScope, Query, Result, Scope,
+    Sort, SortKey, VisibilityScope,
+};
+
+use super::Federation;
+use super::guard::Guard;
+use super::merge::{Candidate, Weave};
+use super::placement::{self, Copies};
+use super::source::{self, Bounds};
+
+/// Most ids in one call: as many as fit a request that any server takes.
+const IDS: usize = 64;
+
+/// How many calls for ids go to one backend at a time.
+const WIDTH: usize = 4;
+
+/// How long a count of ids that is under way may hold up a list.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// Everything that came to light of some ids in the course of one list.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    records: HashMap<ImageId, Vec<(usize, Arc<Image>)>>,
+    asked: BTreeSet<(usize, ImageId)>,
+}
+
+impl Found {
+    /// Learns what the sources gave of the candidates' ids.
+    pub(super) fn note(&mut self, candidates: &[Candidate], weave: &Weave<'_>) {
+        for candidate in candidates {
+            self.add(candidate.source, &candidate.image);
+        }
+        for (source, image) in weave.pending() {
+            if self.records.contains_key(&image.id) {
+                self.add(source, image);
+            }
+        }
+    }
+
+    fn add(&mut self, source: usize, image: &Arc<Image>) {
+        let records = self.records.entry(image.id.clone()).or_default();
+        if records.iter().all(|(seen, _)| *seen != source) {
+            records.push((source, Arc::clone(image)));
+        }
+    }
+
+    fn knows(&self, source: usize, id: &ImageId) -> bool {
+        self.records.get(id).is_some_and(|records| records.iter().any(|(seen, _)| *seen == source))
+            || self.asked.contains(&(source, id.clone()))
+    }
+
+    /// The copies of an id, as far as they are known.
+    pub(super) fn copies(&self, id: &ImageId) -> Option<Copies> {
+        let records = self.records.get(id)?;
+        placement::judge(records.iter().map(|(source, image)| (*source, image.as_ref())))
+    }
+}
+
+impl Federation {
+    /// Finds the other copies of the candidates in the `present` sources. Gives the sources that did not answer,
+    /// each with its error.
+    pub(super) async fn find_copies(
+        &self,
+        context: &Context,
+        candidates: &[Candidate],
+        present: &[usize],
+        found: &mut Found,
+    ) -> Vec<(usize, Error)> {
+        if self.guards.len() < 2 {
+            return Vec::new();
+        }
+        let counted = join_all(present.iter().map(|source| self.census.settled(*source)));
+        // Who is not counted by then is asked.
+        let _ = tokio::time::timeout(GRACE, counted).await;
+        let mut asks = Vec::new();
+        for source in present {
+            let unknown: BTreeSet<&ImageId> = candidates
+                .iter()
+                .map(|candidate| &candidate.image.id)
+                .filter(|id| !found.knows(*source, id) && !self.census.lacks(*source, id))
+                .collect();
+            if let Some(guard) = self.guards.get(*source).filter(|_| !unknown.is_empty()) {
+                asks.push((*source, guard, unknown.into_iter().cloned().collect::<Vec<ImageId>>()));
+            }
+        }
+        let bounds = self.bounds;
+        let answers = join_all(
+            asks.into_iter()
+                .map(async |(source, guard, ids)| (source, holds(guard, context, &ids, bounds).await, ids)),
+        );
+        let mut failures = Vec::new();
+        for (source, answer, ids) in answers.await {
+            match answer {
+                Ok(images) => {
+                    for image in images {
+                        found.add(source, &Arc::new(image));
+                    }
+                }
+                Err(error) => failures.push((source, error)),
+            }
+            found.asked.extend(ids.into_iter().map(|id| (source, id)));
+        }
+        failures
+    }
+}
+
+/// Those of `ids` that a backend holds, as the caller may see them.
+async fn holds(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Bounds) -> Result<Vec<Image>> {
+    if !guard.service().capabilities().filters.contains(&Field::Id) {
+        let shown: Vec<_> = ids.iter().map(|id| shown(guard, context, id).boxed()).collect();
+        let shown: Vec<Option<Image>> = stream::iter(shown).buffered(bounds.width).try_collect().await?;
+        return Ok(shown.into_iter().flatten().collect());
+    }
+    let pages: Vec<_> = ids.chunks(IDS).map(|ids| page_of(guard, context, ids, bounds).boxed()).collect();
+    let pages: Vec<Vec<Image>> = stream::iter(pages).buffered(WIDTH).try_collect().await?;
+    Ok(pages.concat())
+}
+
+async fn shown(guard: &Guard, context: &Context, id: &ImageId) -> Result<Option<Image>> {
+    match guard.read(context, "show", guard.service().show(context, id)).await {
+        Ok(image) => Ok(Some(image)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn page_of(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Bounds) -> Result<Vec<Image>> {
+    let any_of = ids.iter().map(|id| id.as_str().to_owned()).collect();
+    let limit = NonZeroUsize::new(ids.len()).unwrap_or(NonZeroUsize::MIN);
+    let query = Query {
+        filters: vec![Filter::Text { field: Field::Id, any_of }],
+        scope: Scope { visibility: VisibilityScope::All, member_status: MemberScope::All },
+        sort: Sort::by([(SortKey::Id, Direction::Asc)]),
+        limit: Some(limit),
+        ..Query::default()
+    };
+    let page = source::page(guard.service().as_ref(), context, &query, limit, bounds);
+    Ok(guard.read(context, "detail", page).await?.items)
+}
