@@ -57,9 +57,10 @@ use guard::Guard;
 use owners::Owners;
 use placement::Place;
 use source::Bounds;
+use status::{BackendStatus, Observer};
 
 /// One backend of a federation. Their order is their priority.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Backend {
     /// Unique in the federation. Clients see it as a store's name.
     pub name: String,
@@ -154,6 +155,23 @@ impl Federation {
             page_size: settings.page_size,
             bounds: Bounds { resort: settings.resort_limit, width: settings.show_width },
         })
+    }
+
+    /// The same federation, of which nothing has been asked yet, with somebody who is told of every call.
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+        let guards = self.guards.iter();
+        self.guards = guards.map(|guard| Arc::new(guard.observed(Arc::clone(&observer)))).collect();
+        self
+    }
+
+    /// How each backend is now, in their order. A backend that fails stays listed.
+    #[must_use]
+    pub fn status(&self) -> Vec<BackendStatus> {
+        let numbered = self.guards.iter().enumerate();
+        numbered
+            .map(|(source, guard)| BackendStatus { images: self.census.count(source), ..guard.status() })
+            .collect()
     }
 
     fn name_of(&self, source: usize) -> Option<&str> {

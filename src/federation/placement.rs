@@ -54,7 +54,7 @@ pub(super) fn judge<'a>(found: impl IntoIterator<Item = (usize, &'a Image)>) -> 
     let mut found: Vec<(usize, &Image)> = found.into_iter().collect();
     found.sort_by_key(|(source, _)| *source);
     let sources: Vec<usize> = found.iter().map(|(source, _)| *source).collect();
-    let (home, image) = *found.iter().find(|(_, image)| image.has_data()).or(found.first())?;
+    let (home, image) = *found.iter().find(|(_, image)| image.has_data()).or_else(|| found.first())?;
     let (mut with_data, mut conflicting) = (Vec::new(), Vec::new());
     if image.has_data() {
         with_data.push(home);

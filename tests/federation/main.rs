@@ -4,6 +4,7 @@
 
 mod bent;
 mod copies;
+mod guards;
 mod lists;
 mod made_of;
 mod noted;

@@ -125,7 +125,7 @@ pub enum Resume {
     /// A plain store: the last image of its own that was given, or passed over, at or before the position.
     Behind(ImageId),
     /// A service of several sources: each source's own, by name. A source that is not named has given nothing yet.
-    Sources(BTreeMap<String, Resume>),
+    Sources(BTreeMap<String, Self>),
 }
 
 impl<T> Page<T> {
