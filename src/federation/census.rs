@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::guard::Guard;
+use super::status::State;
 
 /// How many times longer than a census is believed a backend that holds too many is left alone.
 const REST: u32 = 20;
@@ -56,14 +57,15 @@ impl Census {
         Self { most, age, rolls, takers: Mutex::default() }
     }
 
-    /// Begins to count the ids of a backend, if that is due and not under way. Must be called on a runtime.
+    /// Begins to count the ids of a backend, if that is due and not under way and the backend answers. Must be
+    /// called on a runtime.
     pub(super) fn begin(&self, source: usize, guard: &Arc<Guard>) {
         let Some(roll) = self.rolls.get(source) else { return };
         if self.age.is_zero() || self.most == 0 {
             return;
         }
         let due = roll.send_if_modified(|roll| {
-            let due = roll.since.is_none() && !roll.is_valid();
+            let due = roll.since.is_none() && !roll.is_valid() && guard.status().state == State::Ok;
             if due {
                 roll.since = Some(HashSet::new());
             }
