@@ -8,7 +8,7 @@
 //! | `routes`, `versions` | method and path → action; which minors of the API are served, and why |
 //! | `images`, `list`, `download`, `upload`, `members`, `tags`, `stores` | the actions |
 //! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
-//! | `query`, `conditions`, `order`, `cursor`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
+//! | `query`, `conditions`, `order`, `cursor`, `marks`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
 //! | `attribute`, `patch`, `wire`, `schema` | JSON ⇄ images and changes to them |
 //! | `ranges`, `body`, `request_id`, `partial` | headers and bodies |
 //! | `policy` | which role may do what |
@@ -38,6 +38,7 @@ mod fault;
 mod images;
 mod links;
 mod list;
+mod marks;
 mod members;
 mod order;
 mod partial;
@@ -62,6 +63,9 @@ use std::time::Duration;
 use image_service::{ImageService, Partial};
 
 use crate::auth::Auth;
+use marks::Marks;
+
+pub use cursor::CursorKey;
 
 /// What the front door stands on.
 #[derive(Debug)]
@@ -73,6 +77,13 @@ pub struct Front {
     pub auth: Arc<dyn Auth>,
     /// Everything that can be set.
     pub settings: Settings,
+}
+
+/// What every request is answered from.
+#[derive(Debug, Clone)]
+struct Desk {
+    front: Arc<Front>,
+    marks: Arc<Marks>,
 }
 
 /// What can be set about the front door.
@@ -93,6 +104,12 @@ pub struct Settings {
     pub default_page: NonZeroUsize,
     /// Most images in a page, whatever the client says. Default: 1000.
     pub largest_page: NonZeroUsize,
+    /// What cursors are sealed with. Default: a key of this process alone.
+    pub cursor_key: CursorKey,
+    /// Most ends of pages that are remembered for clients that go on by marker. Default: 10,000.
+    pub marks: u64,
+    /// How long they are remembered. Default: one hour.
+    pub mark_age: Duration,
     /// How long a read may take until its answer begins. Default: one minute.
     pub read_deadline: Duration,
     /// How long a client may pause while it sends a body. Default: one minute.
@@ -114,6 +131,9 @@ impl Default for Settings {
             image_size: 1 << 40,
             default_page: NonZeroUsize::MIN.saturating_add(24),
             largest_page: NonZeroUsize::MIN.saturating_add(999),
+            cursor_key: CursorKey::random(),
+            marks: 10_000,
+            mark_age: Duration::from_secs(3600),
             read_deadline: Duration::from_secs(60),
             body_pause: Duration::from_secs(60),
             disk_formats: words(&[
@@ -126,5 +146,7 @@ impl Default for Settings {
 
 /// Makes the router that answers for `front`: every path, every method, every error.
 pub fn router(front: Front) -> axum::Router {
-    axum::Router::new().fallback(exchange::answer).with_state(Arc::new(front))
+    let marks = Marks::new(front.settings.marks, front.settings.mark_age);
+    let desk = Desk { front: Arc::new(front), marks: Arc::new(marks) };
+    axum::Router::new().fallback(exchange::answer).with_state(desk)
 }

@@ -198,6 +198,13 @@ fn api_settings(config: &Config) -> api::Settings {
         image_size: limits.image.as_u64(),
         default_page: config.pages.default,
         largest_page: config.pages.largest,
+        cursor_key: config
+            .pages
+            .cursor_key
+            .as_ref()
+            .map_or_else(api::CursorKey::random, |secret| api::CursorKey::of(secret.expose().as_bytes())),
+        marks: config.pages.marks as u64,
+        mark_age: config.pages.mark_age,
         read_deadline: limits.read_deadline,
         body_pause: limits.idle,
         disk_formats: config.formats.disk.clone(),

@@ -292,6 +292,20 @@ fn what_sounds_like_a_secret_is_never_shown() {
 }
 
 #[test]
+fn a_key_for_cursors_must_be_long_and_is_never_shown() {
+    let with = |key: &str| faults(&format!("{BACKEND}\n[pages]\ncursor_key = \"{key}\"\nmarks = 2000000\n"));
+    let told = with("hunter2");
+    assert!(told.iter().any(|fault| fault.contains("pages.cursor_key: must have 32 characters")), "{told:?}");
+    assert!(!told.concat().contains("hunter2"), "{told:?}");
+    let good = "0123456789abcdef0123456789abcdef";
+    let told = with(good);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("pages.marks: must not be more than 1000000"), "{told:?}");
+    let config = parse(&format!("{BACKEND}\n[pages]\ncursor_key = \"{good}\"\n")).unwrap().config;
+    assert!(!format!("{config:?}").contains(good));
+}
+
+#[test]
 fn faults_of_a_remote_service_are_told_without_its_token() {
     let backend =
         |options: &str| format!("[[backend]]\nname = \"a\"\nkind = \"http\"\noptions = {{ {options} }}\n");

@@ -18,17 +18,19 @@ use image_service::{Caller, Context, ImageId, ImageService, Store};
 use tracing::Instrument as _;
 
 use super::fault::Fault;
+use super::marks::Marks;
 use super::routes::{self, Action, Target};
 use super::versions::{self, Storage};
 use super::{
-    Front, answer, body, download, images, list, members, partial, policy, request_id, schema, stores, tags,
-    unserved, upload,
+    Desk, Front, answer, body, download, images, list, members, partial, policy, request_id, schema, stores,
+    tags, unserved, upload,
 };
 
 /// What every action is given.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) front: Arc<Front>,
+    pub(super) marks: Arc<Marks>,
     pub(super) context: Context,
     pub(super) headers: HeaderMap,
     /// The query string as it came.
@@ -64,11 +66,11 @@ fn storage(front: &Front) -> Storage {
 }
 
 /// Answers one request.
-pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
+pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let target = routes::find(&parts.method, parts.uri.path(), accept, storage(&front));
+    let target = routes::find(&parts.method, parts.uri.path(), accept, storage(&desk.front));
     let (request_id, refused) = match request_id::choose(&parts.headers) {
         Ok(id) => (id, None),
         Err(fault) => (request_id::fresh(), Some(fault)),
@@ -78,7 +80,7 @@ pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) ->
         let outcome = match refused {
             Some(fault) => Err(fault),
             None => {
-                let work = respond(front, target, request_id.clone(), parts, body);
+                let work = respond(desk, target, request_id.clone(), parts, body);
                 AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
                     tracing::error!("a panic while answering");
                     Err(Fault::internal())
@@ -97,12 +99,13 @@ pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) ->
 }
 
 async fn respond(
-    front: Arc<Front>,
+    desk: Desk,
     target: Target,
     request_id: String,
     parts: Parts,
     body: Body,
 ) -> Result<Response, Fault> {
+    let Desk { front, marks } = desk;
     let query = parts.uri.query().unwrap_or_default();
     if query.len() > front.settings.query_string {
         let message = format!("the query string is longer than {} bytes", front.settings.query_string);
@@ -122,7 +125,7 @@ async fn respond(
         partial: partial::wanted(&parts.headers, front.settings.partial)?,
     };
     let query = query.to_owned();
-    let call = Call { front, context, headers: parts.headers, query };
+    let call = Call { front, marks, context, headers: parts.headers, query };
     let work = act(&call, action, &id, &name, body);
     if !reads {
         return work.await;

@@ -60,11 +60,12 @@ impl Params {
         self.link(&[])
     }
 
-    /// The path of the page behind `marker`. The cursor is left out if the query would grow longer than
-    /// `longest` with it: then the marker is looked up.
-    pub(super) fn next(&self, marker: &str, cursor: &str, longest: usize) -> String {
-        let link = self.link(&[(MARKER, marker), (CURSOR, cursor)]);
-        if link.len() <= IMAGES.len() + 1 + longest { link } else { self.link(&[(MARKER, marker)]) }
+    /// The path of the page behind `marker`, with the first of `cursors` with which the query is not longer than
+    /// `longest`, or with none: then the marker is looked up.
+    pub(super) fn next(&self, marker: &str, cursors: &[String], longest: usize) -> String {
+        let with = |cursor: &String| self.link(&[(MARKER, marker), (CURSOR, cursor)]);
+        let fits = |link: &String| link.len() <= IMAGES.len() + 1 + longest;
+        cursors.iter().map(with).find(fits).unwrap_or_else(|| self.link(&[(MARKER, marker)]))
     }
 
     fn link(&self, place: &[(&str, &str)]) -> String {
@@ -108,8 +109,10 @@ mod tests {
             Params::read("tag=a&limit=2&tag=b+%26&marker=x&cursor=y&sort_key=name&sort_key=size").unwrap();
         let kept = "/v2/images?tag=a&limit=2&tag=b+%26&sort_key=name&sort_key=size";
         assert_eq!(params.first(), kept);
-        assert_eq!(params.next("m", "c", 1000), format!("{kept}&marker=m&cursor=c"));
-        assert_eq!(params.next("m", "c", 10), format!("{kept}&marker=m"));
+        let cursors = ["c".repeat(900), "c".to_owned()];
+        assert_eq!(params.next("m", &cursors, 1000), format!("{kept}&marker=m&cursor={}", cursors[0]));
+        assert_eq!(params.next("m", &cursors, 900), format!("{kept}&marker=m&cursor=c"));
+        assert_eq!(params.next("m", &cursors, 10), format!("{kept}&marker=m"));
         assert_eq!(Params::default().first(), "/v2/images");
     }
 

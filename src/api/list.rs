@@ -1,18 +1,20 @@
 //! A page of images, and the way to the next.
 //!
-//! A client may name the last image it has seen (`marker`), which is then looked up, or follow `next`, whose cursor
-//! needs no looking up. Where the two disagree the marker counts: some clients carry old parameters along.
+//! A client may name the last image it has seen (`marker`), which is remembered for a while or else looked up, or
+//! follow `next`, whose cursor needs neither. Where the two disagree the marker counts: some clients carry old
+//! parameters along. A cursor that is not ours is refused in any case.
 
 use axum::response::Response;
 use http::StatusCode;
-use image_service::{ErrorKind, ImageId, Page, Position, Query, Sort};
+use image_service::{ErrorKind, Image, ImageId, Page, Query, Sort};
 use serde_json::{Value, json};
 
+use super::cursor::{self, Mark};
 use super::exchange::Call;
 use super::fault::Fault;
 use super::links::{CURSOR, MARKER, Params};
 use super::query::{self, Listing};
-use super::{answer, cursor, partial, wire};
+use super::{answer, partial, wire};
 
 pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
     let params = Params::read(&call.query)?;
@@ -21,11 +23,20 @@ pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
     if limit.is_none() {
         return Ok(answer::json(StatusCode::OK, &body));
     }
-    let query = Query { position: position(call, &params, &query.sort).await?, ..query };
-    let Page { items, more, sources, .. } = call.service().detail(&call.context, &query).await?;
+    let begin = begin(call, &params, &query.sort).await?;
+    let (position, resume) = begin.map_or((None, None), |mark| (Some(mark.position), mark.resume));
+    let query = Query { position, resume, ..query };
+    let Page { items, more, sources, resume } = call.service().detail(&call.context, &query).await?;
     if let Some(last) = items.last().filter(|_| more) {
-        let cursor = cursor::write(&query.sort.position_of(last), &query.sort);
-        body["next"] = params.next(last.id.as_str(), &cursor, call.front.settings.query_string).into();
+        let settings = &call.front.settings;
+        let position = query.sort.position_of(last);
+        let cursor = |resume| {
+            cursor::write(&Mark { position: position.clone(), resume }, &query.sort, &settings.cursor_key)
+        };
+        // How far each backend has been read is only good for speed, so it is what is left out first.
+        let cursors = [cursor(resume), cursor(None)];
+        body["next"] = params.next(last.id.as_str(), &cursors, settings.query_string).into();
+        call.marks.put(&call.context.caller, last);
     }
     body["images"] = items.iter().map(wire::image).collect::<Vec<Value>>().into();
     let mut response = answer::json(StatusCode::OK, &body);
@@ -36,15 +47,19 @@ pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
 }
 
 /// Where the page begins.
-async fn position(call: &Call, params: &Params, sort: &Sort) -> Result<Option<Position>, Fault> {
-    let marker = params.last(MARKER);
-    let cursor = params.last(CURSOR).map(|text| cursor::read(text, sort)).transpose()?;
-    let Some(marker) = marker else { return Ok(cursor) };
-    if let Some(cursor) = cursor.filter(|cursor| cursor.id.as_str() == marker) {
+async fn begin(call: &Call, params: &Params, sort: &Sort) -> Result<Option<Mark>, Fault> {
+    let key = &call.front.settings.cursor_key;
+    let cursor = params.last(CURSOR).map(|text| cursor::read(text, sort, key)).transpose()?;
+    let Some(marker) = params.last(MARKER).map(ImageId::lookup) else { return Ok(cursor) };
+    if let Some(cursor) = cursor.filter(|cursor| cursor.position.id == marker) {
         return Ok(Some(cursor));
     }
-    match call.service().show(&call.context, &ImageId::lookup(marker)).await {
-        Ok(image) => Ok(Some(sort.position_of(&image))),
+    let here = |image: &Image| Ok(Some(Mark { position: sort.position_of(image), resume: None }));
+    if let Some(image) = call.marks.get(&call.context.caller, &marker) {
+        return here(&image);
+    }
+    match call.service().show(&call.context, &marker).await {
+        Ok(image) => here(&image),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(Fault::bad_request(format!("marker: No image found with ID {marker}")))
         }

@@ -100,6 +100,18 @@ fn check_limits(config: &Config, document: &mut Document<'_>) {
 
 fn check_federation(config: &Config, document: &mut Document<'_>) {
     within(document, &Place::root().then("federation").then("hint_age"), config.federation.hint_age);
+    within(document, &Place::root().then("pages").then("mark_age"), config.pages.mark_age);
+    if config.federation.census_age > LONGEST {
+        document.fault(&Place::root().then("federation").then("census_age"), "must not be longer than a day");
+    }
+    for (section, key, number, most) in [
+        ("federation", "census", config.federation.census, 100_000),
+        ("pages", "marks", config.pages.marks, 1_000_000),
+    ] {
+        if number > most {
+            document.fault(&Place::root().then(section).then(key), format!("must not be more than {most}"));
+        }
+    }
     for (key, words) in [("disk", &config.formats.disk), ("container", &config.formats.container)] {
         for (number, word) in words.iter().enumerate() {
             if word.is_empty() || !word.chars().all(|c| c.is_ascii_graphic()) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use image_service::Partial;
+use image_service::{Partial, Secret};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
@@ -131,11 +131,27 @@ pub struct Pages {
     pub default: NonZeroUsize,
     /// Most images in a page, whatever the client says. Default: 1000.
     pub largest: NonZeroUsize,
+    /// A secret of 32 characters or more, with which the cursors in `next` are sealed. Processes with the same one take
+    /// each other's cursors, and it outlives them. Default: one that is made up when the process starts.
+    #[serde(deserialize_with = "secret")]
+    pub cursor_key: Option<Secret>,
+    /// Most ends of pages that are remembered, for clients that go on by `marker` when its image has gone.
+    /// Default: 10 000.
+    pub marks: usize,
+    /// How long they are remembered. Default: 1 hour.
+    #[serde(with = "humantime_serde")]
+    pub mark_age: Duration,
 }
 
 impl Default for Pages {
     fn default() -> Self {
-        Self { default: number(25), largest: number(1000) }
+        Self {
+            default: number(25),
+            largest: number(1000),
+            cursor_key: None,
+            marks: 10_000,
+            mark_age: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -239,6 +255,15 @@ pub(super) fn public_endpoint<'de, D: Deserializer<'de>>(
         return Err(D::Error::custom("must not have a query or a fragment"));
     }
     Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+}
+
+/// Text that is long enough to be hard to guess.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.chars().count() < 32 {
+        return Err(D::Error::custom("must have 32 characters or more"));
+    }
+    Ok(Some(Secret::new(text)))
 }
 
 fn partial<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Partial, D::Error> {

@@ -13,6 +13,8 @@ use image_service::{
 pub(crate) enum Flaw {
     /// Every verb fails so.
     Fails(ErrorKind),
+    /// `show` fails so, and nothing else.
+    ShowFails(ErrorKind),
     /// `show` panics.
     Panics,
     /// No read ever answers.
@@ -36,7 +38,7 @@ impl Flawed {
             Flaw::Fails(kind) => Err(Error::new(kind, "told in our words")
                 .with_source(Error::new(ErrorKind::Internal, "told in the words of upstream"))),
             Flaw::Hangs => std::future::pending().await,
-            Flaw::Panics | Flaw::BreaksOff => Ok(()),
+            Flaw::ShowFails(_) | Flaw::Panics | Flaw::BreaksOff => Ok(()),
         }
     }
 }
@@ -59,6 +61,9 @@ impl ImageService for Flawed {
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
         assert_ne!(self.flaw, Flaw::Panics, "this panic is part of a test");
+        if let Flaw::ShowFails(kind) = self.flaw {
+            return Err(Error::new(kind, "told in our words"));
+        }
         self.stumble().await?;
         self.inner.show(context, id).await
     }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use image_service::{Caller, Image, ImageId, NewImage, Status, Timestamp, Visibility};
+use image_service::{Caller, ErrorKind, Image, ImageId, NewImage, Status, Timestamp, Visibility};
+use portico::api::{CursorKey, Settings};
 use portico_memory::Memory;
 use serde_json::{Value, json};
 
 use crate::door::{Door, delete, get, memory, post};
+use crate::flawed::{Flaw, Flawed};
 
 /// Thirty-seven images whose names, sizes and times collide, or are not set.
 fn crowd() -> Memory {
@@ -120,8 +122,49 @@ async fn a_walk_goes_on_when_the_image_at_the_border_is_gone() {
     let next = first["next"].as_str().unwrap();
     door.ask(delete(format!("/v2/images/{}", whole[4]))).await.expect(204);
     assert_eq!(ids(&page(&door, next).await), whole[5..10]);
-    // The plain marker has nothing to hold on to any more.
-    door.ask(get(format!("/v2/images?limit=5&marker={}", whole[4]))).await.expect(400);
+    // The page that ended there was given out, so the plain marker holds too, for the project that got it.
+    let by_marker = format!("/v2/images?limit=5&marker={}", whole[4]);
+    assert_eq!(ids(&page(&door, &by_marker).await), whole[5..10]);
+    door.ask(get(&by_marker).by("b")).await.expect(400);
+    // Of an image that no page ended with nobody knows where it stood.
+    door.ask(delete(format!("/v2/images/{}", whole[2]))).await.expect(204);
+    door.ask(get(format!("/v2/images?limit=5&marker={}", whole[2]))).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_walk_by_marker_goes_on_from_where_it_stood_when_the_image_at_the_border_has_moved() {
+    let door = Door::to(Arc::new(crowd()));
+    let by_name = |rest: &str| format!("/v2/images?sort=name:asc,id:asc&limit=5{rest}");
+    let whole = ids(&page(&door, "/v2/images?sort=name:asc,id:asc&limit=37").await);
+    let first = ids(&page(&door, &by_name("")).await);
+    assert_eq!(first, whole[..5]);
+    let rename = json!([{"op": "add", "path": "/name", "value": "zzz"}]);
+    door.patch(&whole[4], rename).await.expect(200);
+    assert_eq!(ids(&page(&door, &by_name(&format!("&marker={}", whole[4]))).await), whole[5..10]);
+}
+
+#[tokio::test]
+async fn a_walk_by_marker_goes_on_while_the_backend_of_the_marker_is_silent() {
+    let flaw = Flaw::ShowFails(ErrorKind::Unavailable);
+    let door = Door::to(Arc::new(Flawed { inner: Arc::new(crowd()), flaw }));
+    let whole = ids(&page(&door, "/v2/images?limit=37").await);
+    door.ask(get(format!("/v2/images?limit=5&marker={}", whole[4]))).await.expect(503);
+    let _ = page(&door, "/v2/images?limit=5").await;
+    assert_eq!(ids(&page(&door, &format!("/v2/images?limit=5&marker={}", whole[4])).await), whole[5..10]);
+}
+
+#[tokio::test]
+async fn a_cursor_is_taken_by_every_door_with_the_same_key_and_by_no_other() {
+    let door = |cursor_key| Door::with(Arc::new(crowd()), Settings { cursor_key, ..Settings::default() });
+    let key = |secret: &str| CursorKey::of(secret.as_bytes());
+    let one = door(key("shared"));
+    let whole = ids(&page(&one, "/v2/images?limit=37").await);
+    let next = page(&one, "/v2/images?limit=5").await["next"].as_str().unwrap().to_owned();
+    assert_eq!(ids(&page(&door(key("shared")), &next).await), whole[5..10]);
+    for other in [key("other"), CursorKey::random()] {
+        let refused = door(other).ask(get(&next)).await.expect(400);
+        assert!(refused.message().contains("cursor: is not one of this service"), "{}", refused.message());
+    }
 }
 
 #[tokio::test]
