@@ -103,7 +103,7 @@ async fn page_of_a_large_catalogue(rounds: usize, sizes: &[usize]) {
         let before = cost::resident();
         let federation = federation((0..10).map(|number| holding(images, number)).collect());
         let held = cost::resident().zip(before).map(|(after, before)| after.saturating_sub(before) * 1024);
-        let each = held.map_or("?".into(), |held| (held / (10 * images as u64)).to_string());
+        let each = held.map_or_else(|| "?".into(), |held| (held / (10 * images as u64)).to_string());
         println!("pages of 25 out of 10 backends of {images} images, of {each} bytes each:");
         for (number, (name, query)) in places(images).into_iter().enumerate() {
             let (_, learnt) = walk(&federation, query.clone(), rounds).await;
@@ -125,7 +125,7 @@ async fn page_of_a_large_catalogue(rounds: usize, sizes: &[usize]) {
 }
 
 fn kibibytes(count: Option<u64>) -> String {
-    count.map_or("?".into(), |count| count.to_string())
+    count.map_or_else(|| "?".into(), |count| count.to_string())
 }
 
 /// Where pages are read, in the orders that the Image API makes of `sort=created_at:desc` and `sort=name:asc`.
