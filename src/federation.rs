@@ -43,6 +43,7 @@ use merge::SourcePage;
 use owners::Owners;
 use placement::Place;
 use source::Bounds;
+use status::{BackendStatus, Observer};
 
 /// One backend of a federation. Their order is their priority.
 #[derive(Debug)]
@@ -129,6 +130,20 @@ impl Federation {
             page_size: settings.page_size,
             bounds: Bounds { resort: settings.resort_limit, width: settings.show_width },
         })
+    }
+
+    /// The same federation, of which nothing has been asked yet, with somebody who is told of every call.
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+        let guards = self.guards.into_iter();
+        self.guards = guards.map(|guard| guard.observed(Arc::clone(&observer))).collect();
+        self
+    }
+
+    /// How each backend is now, in their order. A backend that fails stays listed.
+    #[must_use]
+    pub fn status(&self) -> Vec<BackendStatus> {
+        self.guards.iter().map(Guard::status).collect()
     }
 
     fn name_of(&self, source: usize) -> Option<&str> {

@@ -1,28 +1,38 @@
-//! Around every call to one backend: its deadline, the error's origin, and one log line for each change of
-//! state.
+//! Around every call to one backend: its deadline, the error's origin, and what is seen of it.
 //!
 //! Only the time until an answer begins is bounded here. Bytes that flow afterwards, and writes once they have
 //! begun, are bounded by the backend itself: cutting a write short would leave its outcome unknown.
 
+mod record;
+
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use image_service::{Context, Error, ErrorKind, ImageService, Result, SourceState};
+use tokio::time::Instant;
 
 use super::Backend;
+use super::status::{BackendStatus, Observer, Unobserved};
+use record::{Call, Record};
 
 /// A backend and what has been seen of it.
 #[derive(Debug)]
 pub(super) struct Guard {
     backend: Backend,
-    failing: AtomicBool,
+    record: Arc<Record>,
 }
 
 impl Guard {
-    pub(super) const fn new(backend: Backend) -> Self {
-        Self { backend, failing: AtomicBool::new(false) }
+    pub(super) fn new(backend: Backend) -> Self {
+        let record = Arc::new(Record::new(&backend.name, Arc::new(Unobserved)));
+        Self { backend, record }
+    }
+
+    /// The same guard, of which nothing has been asked yet, with somebody who is told of every call.
+    pub(super) fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        let record = Arc::new(Record::new(&self.backend.name, observer));
+        Self { record, ..self }
     }
 
     pub(super) const fn backend(&self) -> &Backend {
@@ -31,6 +41,11 @@ impl Guard {
 
     pub(super) fn service(&self) -> &Arc<dyn ImageService> {
         &self.backend.service
+    }
+
+    /// How the backend is.
+    pub(super) fn status(&self) -> BackendStatus {
+        self.record.status(&self.backend.kind)
     }
 
     /// Awaits a read, for as long as the backend's deadline and the request's own allow.
@@ -43,14 +58,16 @@ impl Guard {
         operation: &'static str,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
+        let now = Instant::now();
         let allowed = context.deadline.map_or(self.backend.deadline, |end| {
-            end.duration_since(Instant::now()).min(self.backend.deadline)
+            Instant::from_std(end).duration_since(now).min(self.backend.deadline)
         });
+        let ticket = Call::begin(&self.record, operation);
         let answer = match tokio::time::timeout(allowed, call).await {
             Ok(answer) => answer,
             Err(_) => Err(late(allowed)),
         };
-        self.seen(operation, answer)
+        ticket.end(answer)
     }
 
     /// Awaits a write, however long it takes.
@@ -62,34 +79,9 @@ impl Guard {
         operation: &'static str,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
+        let ticket = Call::begin(&self.record, operation);
         let answer = call.await;
-        self.seen(operation, answer)
-    }
-
-    fn seen<T>(&self, operation: &'static str, answer: Result<T>) -> Result<T> {
-        let name = &self.backend.name;
-        match answer {
-            Ok(value) => {
-                self.answered(name);
-                Ok(value)
-            }
-            Err(error) if error.kind().is_silence() => {
-                if !self.failing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(backend = %name, operation, error = %error.chain(), "backend is failing");
-                }
-                Err(error.with_origin(name, operation))
-            }
-            Err(error) => {
-                self.answered(name);
-                Err(error.with_origin(name, operation))
-            }
-        }
-    }
-
-    fn answered(&self, name: &str) {
-        if self.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!(backend = %name, "backend answers again");
-        }
+        ticket.end(answer)
     }
 }
 

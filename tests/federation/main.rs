@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bent;
+mod guards;
 mod lists;
 mod made_of;
 mod places;
