@@ -16,6 +16,7 @@
 //! Other data under the same id is not shown: the first backend in configured order owns the id.
 
 mod guard;
+mod health;
 mod locate;
 mod merge;
 mod owners;
@@ -26,6 +27,7 @@ mod source;
 pub mod status;
 mod write;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,7 @@ use image_service::{
 };
 
 use guard::Guard;
+pub use guard::Guarding;
 use merge::SourcePage;
 use owners::Owners;
 use placement::Place;
@@ -75,6 +78,17 @@ pub struct Settings {
     pub hints: u64,
     /// How long a backend of an id is remembered. Default 10 minutes.
     pub hint_age: Duration,
+    /// How calls to the backends are guarded.
+    pub guarding: Guarding,
+    /// How those to some backends are guarded instead, by name.
+    pub guarding_of: BTreeMap<String, Guarding>,
+}
+
+impl Settings {
+    fn guarded(&self, backend: Backend) -> Guard {
+        let guarding = self.guarding_of.get(&backend.name).unwrap_or(&self.guarding).clone();
+        Guard::new(backend, guarding)
+    }
 }
 
 impl Default for Settings {
@@ -86,6 +100,8 @@ impl Default for Settings {
             show_width: 8,
             hints: 100_000,
             hint_age: Duration::from_secs(600),
+            guarding: Guarding::default(),
+            guarding_of: BTreeMap::new(),
         }
     }
 }
@@ -124,7 +140,7 @@ impl Federation {
             return Err(Error::invalid("there are no backends"));
         }
         Ok(Self {
-            guards: backends.into_iter().map(Guard::new).collect(),
+            guards: backends.into_iter().map(|backend| settings.guarded(backend)).collect(),
             default,
             owners: Owners::new(settings.hints, settings.hint_age),
             page_size: settings.page_size,
@@ -170,7 +186,7 @@ impl Federation {
         limit: NonZeroUsize,
     ) -> Vec<Result<Page<Image>>> {
         join_all(self.guards.iter().map(async |guard| {
-            let page = source::page(guard.service().as_ref(), context, query, limit, self.bounds);
+            let page = || source::page(guard.service().as_ref(), context, query, limit, self.bounds);
             guard.read(context, "detail", page).await
         }))
         .await
@@ -193,7 +209,7 @@ impl Federation {
                     pages.push(SourcePage { source: number, images: page.items, more: page.more });
                 }
                 Err(error) => {
-                    let state = guard::state_of(error.kind());
+                    let state = guard::state_of(&error);
                     reports.push(SourceReport { name: name.to_owned(), state });
                     failures.push(error);
                 }
@@ -210,7 +226,8 @@ fn refusal(reports: &[SourceReport], mut failures: Vec<Error>) -> Error {
         .filter(|report| report.state != SourceState::Ok)
         .map(|report| format!("{} ({})", report.name, report.state))
         .collect();
-    let error = Error::new(ErrorKind::Unavailable, format!("the list is incomplete: {}", absent.join(", ")));
+    let message = format!("the list is incomplete: {}", absent.join(", "));
+    let error = Error::new(ErrorKind::Unavailable, message).answered();
     match failures.pop() {
         Some(source) => error.with_source(source),
         None => error,

@@ -183,6 +183,7 @@ fn federation_settings(config: &Config) -> federation::Settings {
         show_width: config.federation.show_width.get(),
         hints: config.federation.hints.get() as u64,
         hint_age: config.federation.hint_age,
+        ..federation::Settings::default()
     }
 }
 

@@ -70,7 +70,7 @@ impl Federation {
     async fn ask(&self, context: &Context, id: &ImageId, sources: &[usize]) -> Answers {
         let guards = sources.iter().filter_map(|source| Some((*source, self.guards.get(*source)?)));
         let asked = guards.map(async |(source, guard)| {
-            (source, guard.read(context, "show", guard.service().show(context, id)).await)
+            (source, guard.read(context, "show", || guard.service().show(context, id)).await)
         });
         let mut answers = Answers { found: Vec::new(), silent: Vec::new(), deleted: false };
         for (source, answer) in join_all(asked).await {
@@ -122,7 +122,8 @@ fn unknown(mut silent: Vec<Error>) -> Error {
     let error = Error::new(
         ErrorKind::Unavailable,
         format!("whether the image exists is not known: no answer from {}", names.join(", ")),
-    );
+    )
+    .answered();
     match silent.pop() {
         Some(source) => error.with_source(source),
         None => error,

@@ -28,12 +28,14 @@ fn sharing(guard: &Guard) -> Result<&dyn Sharing> {
 impl Sharing for Federation {
     async fn members(&self, context: &Context, id: &ImageId) -> Result<Vec<Member>> {
         let home = self.home_to_read(context, id).await?;
-        home.read(context, "members", sharing(home)?.members(context, id)).await
+        let sharing = sharing(home)?;
+        home.read(context, "members", || sharing.members(context, id)).await
     }
 
     async fn member(&self, context: &Context, id: &ImageId, member: &str) -> Result<Member> {
         let home = self.home_to_read(context, id).await?;
-        home.read(context, "member", sharing(home)?.member(context, id, member)).await
+        let sharing = sharing(home)?;
+        home.read(context, "member", || sharing.member(context, id, member)).await
     }
 
     async fn add_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<Member> {

@@ -65,9 +65,9 @@ impl Federation {
         let guard = self.guard(source)?;
         let service = guard.service();
         if range.is_none() || service.capabilities().ranges.is_yes() {
-            return guard.read(context, "get", service.get(context, id, range)).await;
+            return guard.open(context, || service.get(context, id, range)).await;
         }
-        let mut download = guard.read(context, "get", service.get(context, id, None)).await?;
+        let mut download = guard.open(context, || service.get(context, id, None)).await?;
         if let (Some(data), Some(range)) = (download.data.take(), range) {
             let range = range.within(data.total)?;
             download.data = Some(cut(data, range));

@@ -25,7 +25,8 @@ impl Federation {
             self.require_unused(context, id, target).await?;
         }
         let guard = self.guard(target)?;
-        let made = guard.write("create", guard.service().create(context, image, data)).await?;
+        let create = |data| guard.service().create(context, image, data);
+        let made = guard.upload("create", data, create).await?;
         self.owners.learn(&made.id, &[target]);
         Ok(self.as_held_by(made, target))
     }
@@ -50,12 +51,13 @@ impl Federation {
         if target != home && located.image.status == Status::Queued {
             self.move_record(context, &located, target).await?;
             let guard = self.guard(target)?;
-            let image =
-                guard.write("update", guard.service().update(context, id, change, Some(data))).await?;
+            let update = |data| guard.service().update(context, id, change, data);
+            let image = guard.upload("update", Some(data), update).await?;
             return Ok(self.as_held_by(image, target));
         }
         let guard = self.guard(home)?;
-        let image = guard.write("update", guard.service().update(context, id, change, Some(data))).await?;
+        let update = |data| guard.service().update(context, id, change, data);
+        let image = guard.upload("update", Some(data), update).await?;
         Ok(self.as_held_by(image, home))
     }
 
@@ -140,7 +142,7 @@ async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<V
     let Some(sharing) = guard.service().sharing().filter(|_| image.visibility == Visibility::Shared) else {
         return Ok(Vec::new());
     };
-    let members = guard.read(context, "members", sharing.members(context, &image.id)).await?;
+    let members = guard.read(context, "members", || sharing.members(context, &image.id)).await?;
     Ok(members.into_iter().map(|member| member.member_id).collect())
 }
 

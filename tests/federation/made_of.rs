@@ -41,7 +41,7 @@ pub(crate) fn concrete(members: Vec<Named>) -> Federation {
     Federation::new(members.into_iter().map(backend).collect(), Settings::default()).unwrap()
 }
 
-fn backend((name, service): Named) -> Backend {
+pub(crate) fn backend((name, service): Named) -> Backend {
     Backend { name: name.into(), kind: "memory".into(), description: None, service, deadline: DEADLINE }
 }
 

@@ -6,6 +6,7 @@ mod bent;
 mod guards;
 mod lists;
 mod made_of;
+mod moody;
 mod places;
 
 use std::sync::Arc;
