@@ -17,6 +17,7 @@
 
 mod guard;
 mod health;
+mod hedge;
 mod locate;
 mod merge;
 mod owners;
@@ -25,6 +26,7 @@ mod powers;
 mod read;
 mod source;
 pub mod status;
+mod twins;
 mod write;
 
 use std::collections::BTreeMap;

@@ -39,6 +39,7 @@ pub(super) struct Guard {
     calls: Gate,
     streams: Gate,
     retries: Budget,
+    hedges: Budget,
     record: Arc<Record>,
 }
 
@@ -49,6 +50,7 @@ impl Guard {
             calls: Gate::new(guarding.calls, guarding.queue),
             streams: Gate::new(guarding.streams, guarding.queue),
             retries: Budget::new(guarding.retry_percent),
+            hedges: Budget::new(guarding.hedge_percent),
             record: Arc::new(record),
             backend,
             guarding,
@@ -140,6 +142,28 @@ impl Guard {
         Ok(answer)
     }
 
+    /// How long to wait for a read of one image before another copy is asked: as long as all but the slowest
+    /// twentieth of such reads took of late, within bounds.
+    pub(super) fn patience(&self) -> Duration {
+        let most = self.backend.deadline / 2;
+        let usual = self.record.usual_lookup().unwrap_or(most);
+        usual.max(self.guarding.hedge_after).min(most)
+    }
+
+    /// Whether another copy may be asked, because this backend is slow with `operation`. If so it is told.
+    pub(super) fn may_hedge(&self, operation: &'static str) -> bool {
+        let may = self.hedges.spend();
+        if may {
+            self.record.observer().hedge(self.record.name(), operation);
+        }
+        may
+    }
+
+    /// Whether a call would be made now, rather than fail at once.
+    pub(super) fn is_asked(&self) -> bool {
+        self.record.would_admit()
+    }
+
     fn backend_deadline(&self) -> Instant {
         Instant::now() + self.backend.deadline
     }
@@ -155,6 +179,9 @@ impl Guard {
         let own = self.backend_deadline();
         let end = context.deadline.map_or(own, |end| own.min(Instant::from_std(end)));
         self.retries.earn();
+        if matches!(operation, "show" | "get") {
+            self.hedges.earn();
+        }
         let mut pause = self.guarding.retry_pause;
         for _ in 0..self.guarding.retries {
             let began = Instant::now();

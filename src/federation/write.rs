@@ -78,6 +78,7 @@ impl Federation {
                 tracing::warn!(image = %image.id, %store, %error, "a copy did not take a change of its image");
             }
         }
+        self.owners.forget_twins(&image.id);
         Ok(Image { stores: image.stores, ..changed })
     }
 

@@ -26,7 +26,7 @@ impl Told {
     }
 
     /// What it was told since it was last asked.
-    fn all(&self) -> Vec<String> {
+    pub(crate) fn all(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

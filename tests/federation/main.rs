@@ -4,6 +4,7 @@
 
 mod bent;
 mod guards;
+mod hedges;
 mod lists;
 mod made_of;
 mod moody;
