@@ -1,5 +1,7 @@
 //! A service whose mood changes while it is being asked.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,8 +41,19 @@ pub(crate) struct Moody {
     asked: AtomicUsize,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
-    /// One for each call that was dropped before its end.
-    dropped: Semaphore,
+    /// One for each call that came.
+    arrived: Semaphore,
+    /// One for each call that was dropped before its end, and for each stream that would have stalled for ever.
+    dropped: Arc<Semaphore>,
+}
+
+/// Tells that it is gone.
+struct Gone(Arc<Semaphore>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
 }
 
 /// A call under way.
@@ -63,7 +76,8 @@ impl Moody {
             asked: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
-            dropped: Semaphore::new(0),
+            arrived: Semaphore::new(0),
+            dropped: Arc::new(Semaphore::new(0)),
         })
     }
 
@@ -81,13 +95,19 @@ impl Moody {
         self.most_under_way.load(Ordering::SeqCst)
     }
 
-    /// Waits until a call has been dropped.
+    /// Waits until a call has come.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    /// Waits until a call, or a stream that stalls, has been dropped.
     pub(crate) async fn dropped(&self) {
         self.dropped.acquire().await.unwrap().forget();
     }
 
     async fn bear(&self) -> Result<()> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        self.arrived.add_permits(1);
         let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_under_way.fetch_max(under_way, Ordering::SeqCst);
         let mut under = Under(self, false);
@@ -144,7 +164,9 @@ impl ImageService for Moody {
             && let Some(data) = &mut download.data
         {
             let first = futures::stream::iter([Ok(Bytes::from_static(b"x"))]);
-            data.stream = first.chain(futures::stream::pending()).boxed();
+            let gone = Gone(Arc::clone(&self.dropped));
+            let stalled = first.chain(futures::stream::pending());
+            data.stream = stalled.inspect(move |_| _ = &gone).boxed();
         }
         Ok(download)
     }
