@@ -3,14 +3,16 @@
 //! Lists are asked of all backends at once and woven into one total order ([`merge`]); one backend's part is
 //! made exact in [`source`]. An image is found through hints and, failing these, by asking everybody ([`locate`]).
 //! Writes go to one place, chosen before the first byte ([`placement`], [`mod@write`]), and are never tried on a
-//! second one. Every call to a backend passes its [`guard`].
+//! second one. Every call to a backend passes its [`guard`], which asks a backend that fails too often ([`health`])
+//! no more for a while. How backends are is told by [`status`]. A copy of the same data may stand in for a home that
+//! is slow ([`hedge`], [`twins`]).
 //!
 //! A federation is a backend like any other, so federations nest. It must not know HTTP, the wire names of any
 //! dialect, the configuration's syntax, or what kinds of backends there are.
 //!
 //! **Silence.** A list is served with what came, and says how each backend fared in [`Page::sources`], unless the
 //! request refuses partial answers; if nobody answered there is nothing to serve and it is `Unavailable`. One
-//! image is `NotFound` only if every backend says so.
+//! image is `NotFound` only if every backend says so. A backend that is not asked is silent.
 //!
 //! **Copies.** One id on several backends with the same strong hash is one image, shown as its home has it.
 //! Other data under the same id is not shown: the first backend in configured order owns the id.

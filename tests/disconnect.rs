@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use image_service::{Caller, Context, ImageService as _, NewImage, Upload};
+use image_service::{Caller, Context, NewImage, Upload};
 use portico::api::{self, Front};
 use portico::auth::none::Nobody;
 use portico::federation::status::State;

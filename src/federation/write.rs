@@ -63,6 +63,8 @@ impl Federation {
 
     async fn change_all(&self, context: &Context, located: Located, change: ImageChange) -> Result<Image> {
         let Located { image, copies, .. } = located;
+        // A change that fails, or whose caller goes away, may have been made all the same.
+        self.owners.forget_twins(&image.id);
         let guard = self.guard(copies.home)?;
         let changed =
             guard.write("update", guard.service().update(context, &image.id, change.clone(), None)).await?;
@@ -78,6 +80,7 @@ impl Federation {
                 tracing::warn!(image = %image.id, %store, %error, "a copy did not take a change of its image");
             }
         }
+        // Somebody may have looked in between.
         self.owners.forget_twins(&image.id);
         Ok(Image { stores: image.stores, ..changed })
     }

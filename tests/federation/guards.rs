@@ -15,6 +15,7 @@ use crate::DEADLINE;
 use crate::bent::{Bend, bent};
 use crate::made_of::{Named, backend, concrete, context, holding, image, memory};
 use crate::moody::{Mood, Moody};
+use crate::paper;
 
 /// Keeps what it is told.
 #[derive(Debug, Default)]
@@ -182,6 +183,32 @@ async fn changes_of_state_are_told_once_each() {
     let states: Vec<String> = told.all().into_iter().filter(|line| line.contains(" is ")).collect();
     let expected = ["failing", "open", "probing", "open", "probing", "ok"];
     assert_eq!(states, expected.map(|state| format!("moody is {state}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_a_line_when_it_begins_one_when_the_backend_is_given_up_and_one_when_it_is_over() {
+    let (moody, federation) = beside(Mood::Fails(ErrorKind::Refused), plain());
+    let sheet = paper::lay();
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
+        list(&federation).await;
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    moody.is_now(Mood::Well);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    list(&federation).await;
+    let lines: Vec<String> = sheet
+        .lines()
+        .iter()
+        .filter(|line| ["WARN", "INFO"].contains(&line["level"].as_str().unwrap()))
+        .map(|line| format!("{}: {}", line["fields"]["backend"], line["fields"]["message"]))
+        .collect();
+    let expected = [
+        r#""moody": "backend is failing""#,
+        r#""moody": "backend fails too often and is not asked for now""#,
+        r#""moody": "backend answers again""#,
+    ];
+    assert_eq!(lines, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use portico::federation::{Backend, Federation, Settings};
 
 use crate::DEADLINE;
 use crate::bent::{Bend, bent};
+use crate::paper;
 
 pub(crate) type Named = (&'static str, Arc<dyn ImageService>);
 
@@ -42,6 +43,7 @@ pub(crate) fn concrete(members: Vec<Named>) -> Federation {
 }
 
 pub(crate) fn backend((name, service): Named) -> Backend {
+    paper::ready();
     Backend { name: name.into(), kind: "memory".into(), description: None, service, deadline: DEADLINE }
 }
 

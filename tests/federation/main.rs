@@ -8,6 +8,8 @@ mod hedges;
 mod lists;
 mod made_of;
 mod moody;
+#[path = "../api/paper.rs"]
+mod paper;
 mod places;
 
 use std::sync::Arc;
