@@ -18,7 +18,8 @@ use crate::document::{Document, Fault, Place, read_text};
 use crate::registry::{self, Planned};
 pub use report::report;
 pub use settings::{
-    Auth, AuthKind, FederationSettings, Formats, Limits, Log, LogFormat, Pages, Placement, TokensFile,
+    Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat, Pages,
+    Placement, TokensFile,
 };
 
 /// What the file says, key by key. `Default` is what holds where it says nothing.
@@ -44,6 +45,8 @@ pub struct Config {
     pub formats: Formats,
     /// How several backends become one service.
     pub federation: FederationSettings,
+    /// How calls to the backends are guarded.
+    pub guard: Guard,
     /// Where new images go.
     pub placement: Placement,
     /// The stores, first ones first.
@@ -62,6 +65,7 @@ impl Default for Config {
             pages: Pages::default(),
             formats: Formats::default(),
             federation: FederationSettings::default(),
+            guard: Guard::default(),
             placement: Placement::default(),
             backends: Vec::new(),
         }
@@ -82,6 +86,8 @@ pub struct BackendEntry {
     /// How long a read may take until its answer begins. Default: 2 seconds.
     #[serde(with = "humantime_serde")]
     pub deadline: std::time::Duration,
+    /// What holds for calls to it instead of what `[guard]` says. Default: nothing.
+    pub guard: GuardOfBackend,
     /// Read by the kind itself.
     pub options: Unread,
 }
@@ -93,6 +99,7 @@ impl Default for BackendEntry {
             kind: None,
             description: None,
             deadline: std::time::Duration::from_secs(2),
+            guard: GuardOfBackend::default(),
             options: Unread {},
         }
     }

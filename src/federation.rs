@@ -3,14 +3,16 @@
 //! Lists are asked of all backends at once and woven into one total order ([`merge`]); one backend's part is
 //! made exact in [`source`]. An image is found through hints and, failing these, by asking everybody ([`locate`]).
 //! Writes go to one place, chosen before the first byte ([`placement`], [`mod@write`]), and are never tried on a
-//! second one. Every call to a backend passes its [`guard`].
+//! second one. Every call to a backend passes its [`guard`], which asks a backend that fails too often ([`health`])
+//! no more for a while. How backends are is told by [`status`]. A copy of the same data may stand in for a home that
+//! is slow ([`hedge`], [`twins`]).
 //!
 //! A federation is a backend like any other, so federations nest. It must not know HTTP, the wire names of any
 //! dialect, the configuration's syntax, or what kinds of backends there are.
 //!
 //! **Silence.** A list is served with what came, and says how each backend fared in [`Page::sources`], unless the
 //! request refuses partial answers; if nobody answered there is nothing to serve and it is `Unavailable`. One
-//! image is `NotFound` only if every backend says so.
+//! image is `NotFound` only if every backend says so. A backend that is not asked is silent.
 //!
 //! **Copies.** One id on several backends with the same data is one image, listed once, as its home has it and at
 //! its home's place, whatever the copies' own names, times and visibility are. Its home is the first backend in
@@ -30,6 +32,8 @@ mod aliases;
 mod census;
 mod copies;
 mod guard;
+mod health;
+mod hedge;
 mod list;
 mod locate;
 mod merge;
@@ -39,8 +43,10 @@ mod powers;
 mod read;
 mod source;
 pub mod status;
+mod twins;
 mod write;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +60,7 @@ use image_service::{
 use aliases::Aliases;
 use census::Census;
 use guard::Guard;
+pub use guard::Guarding;
 use owners::Owners;
 use placement::Place;
 use source::Bounds;
@@ -94,6 +101,17 @@ pub struct Settings {
     pub census: usize,
     /// How long such a count is believed. Zero counts none. Default 30 seconds.
     pub census_age: Duration,
+    /// How calls to the backends are guarded.
+    pub guarding: Guarding,
+    /// How those to some backends are guarded instead, by name.
+    pub guarding_of: BTreeMap<String, Guarding>,
+}
+
+impl Settings {
+    fn guarded(&self, backend: Backend) -> Guard {
+        let guarding = self.guarding_of.get(&backend.name).unwrap_or(&self.guarding).clone();
+        Guard::new(backend, guarding)
+    }
 }
 
 impl Default for Settings {
@@ -107,6 +125,8 @@ impl Default for Settings {
             hint_age: Duration::from_secs(600),
             census: 1000,
             census_age: Duration::from_secs(30),
+            guarding: Guarding::default(),
+            guarding_of: BTreeMap::new(),
         }
     }
 }
@@ -148,7 +168,7 @@ impl Federation {
         }
         Ok(Self {
             census: Census::new(backends.len(), settings.census, settings.census_age),
-            guards: backends.into_iter().map(|backend| Arc::new(Guard::new(backend))).collect(),
+            guards: backends.into_iter().map(|backend| Arc::new(settings.guarded(backend))).collect(),
             default,
             owners: Owners::new(settings.hints, settings.hint_age),
             aliases: Aliases::new(settings.hints),

@@ -26,7 +26,7 @@
 //! | `image-service` | HTTP, TOML, which backends exist, that a federation exists |
 //! | a backend | other backends, this crate, the dialects of clients |
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
-//! | its `merge`, `placement` | clocks, network, logs, async |
+//! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |
 //! | [`api`] | how many backends there are |
 //! | everything but [`registry`] | concrete backends |
 //!
@@ -37,8 +37,9 @@
 //! 3. The query string becomes an [`image_service::Query`]; a bad value is 400 with its key's name, and no backend
 //!    has been asked for anything.
 //! 4. A marker or cursor becomes a position: sort values and id of the last image seen.
-//! 5. The federation asks every backend at once for two images behind that position, each within its deadline. What
-//!    a backend does not do by itself (filter, sort, detail) is done here.
+//! 5. The federation asks every backend at once for two images behind that position, each within its deadline; one
+//!    that failed too often of late is not asked. What a backend does not do by itself (filter, sort, detail) is done
+//!    here.
 //! 6. The parts are woven by the total order, cut at the horizon of those that have more, and copies of one image
 //!    become one.
 //! 7. Who holds which image is remembered as a hint.

@@ -13,9 +13,9 @@ use crate::api::{self, Front};
 use crate::auth::Auth;
 use crate::auth::none::Nobody;
 use crate::auth::tokens::Tokens;
-use crate::config::{AuthKind, Config, Loaded};
+use crate::config::{self, AuthKind, Config, Loaded};
 use crate::document::Fault;
-use crate::federation::{self, Backend, Federation};
+use crate::federation::{self, Backend, Federation, Guarding};
 use crate::registry::Planned;
 use crate::server::{self, Ending, Server, Signals, Stop};
 
@@ -185,6 +185,33 @@ fn federation_settings(config: &Config) -> federation::Settings {
         hint_age: config.federation.hint_age,
         census: config.federation.census,
         census_age: config.federation.census_age,
+        guarding: guarding(&config.guard),
+        guarding_of: config
+            .backends
+            .iter()
+            .filter_map(|entry| Some((entry.name.clone()?, guarding(&config.guard.with(&entry.guard)))))
+            .collect(),
+    }
+}
+
+fn guarding(guard: &config::Guard) -> Guarding {
+    Guarding {
+        calls: guard.calls.get(),
+        streams: guard.streams.get(),
+        queue: guard.queue,
+        idle: guard.idle,
+        failures: guard.failures.get(),
+        slow_call: guard.slow_call,
+        slow_percent: guard.slow_percent,
+        slow_least: guard.slow_least.get(),
+        slow_window: guard.slow_window,
+        pause: guard.pause,
+        longest_pause: guard.longest_pause,
+        retries: guard.retries,
+        retry_pause: guard.retry_pause,
+        retry_percent: guard.retry_percent,
+        hedge_percent: guard.hedge_percent,
+        hedge_after: guard.hedge_after,
     }
 }
 

@@ -370,3 +370,60 @@ fn the_report_tells_where_a_remote_service_is_and_not_how_it_is_entered() {
     assert!(report.contains("new images  the first backend that takes writes\n"), "{report}");
     assert!(!report.contains("hunter2"), "{report}");
 }
+
+#[test]
+fn a_guard_that_would_let_nothing_through_or_everything_is_a_fault() {
+    let text = format!(
+        r#"[guard]
+calls = 0
+streams = 1000000
+queue = 10000000
+idle = "0s"
+failures = 0
+slow_call = "0s"
+slow_percent = 101
+slow_least = 101
+pause = "1m"
+longest_pause = "10s"
+retries = 11
+retry_percent = 101
+hedge_percent = 101
+hedge_after = "0s"
+
+{BACKEND}guard = {{ calls = 0, streams = 1000000, idle = "0s", slow_call = "2d", queue = 1 }}
+"#
+    );
+    let found = faults(&text);
+    for start in [
+        "portico.toml:2: guard.calls: invalid value: integer `0`",
+        "portico.toml:3: guard.streams: must not be more than 100000",
+        "portico.toml:4: guard.queue: must not be more than 1000000",
+        "portico.toml:5: guard.idle: must be longer than nothing",
+        "portico.toml:6: guard.failures: invalid value: integer `0`",
+        "portico.toml:7: guard.slow_call: must be longer than nothing",
+        "portico.toml:8: guard.slow_percent: must be from 1 to 100",
+        "portico.toml:9: guard.slow_least: must not be more than 100",
+        "portico.toml:11: guard.longest_pause: must not be shorter than guard.pause",
+        "portico.toml:12: guard.retries: must not be more than 10",
+        "portico.toml:13: guard.retry_percent: must not be more than 100",
+        "portico.toml:14: guard.hedge_percent: must not be more than 100",
+        "portico.toml:15: guard.hedge_after: must be longer than nothing",
+        "portico.toml:20: backend[0].guard.calls: invalid value: integer `0`",
+        "portico.toml:20: backend[0].guard.streams: must not be more than 100000",
+        "portico.toml:20: backend[0].guard.idle: must be longer than nothing",
+        "portico.toml:20: backend[0].guard.slow_call: must not be longer than a day",
+        "portico.toml:20: backend[0].guard.queue: is not a key here",
+    ] {
+        assert!(found.iter().any(|fault| fault.starts_with(start)), "{start}\nnot in\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), 18, "{}", found.join("\n"));
+}
+
+#[test]
+fn what_a_backend_says_of_its_guard_holds_for_it_and_the_rest_for_all() {
+    let text = format!("[guard]\ncalls = 7\nidle = \"5s\"\n{BACKEND}guard = {{ calls = 2 }}\n");
+    let config = parse(&text).unwrap().config;
+    let own = config.guard.with(&config.backends[0].guard);
+    assert_eq!((own.calls.get(), own.idle), (2, Duration::from_secs(5)));
+    assert_eq!(own, config::Guard { calls: own.calls, ..config.guard });
+}

@@ -59,8 +59,10 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("pages", keys_of::<config::Pages>()),
         ("formats", keys_of::<config::Formats>()),
         ("federation", keys_of::<config::FederationSettings>()),
+        ("guard", keys_of::<config::Guard>()),
         ("placement", keys_of::<config::Placement>()),
         ("backend", keys_of::<BackendEntry>()),
+        ("backend.guard", keys_of::<config::GuardOfBackend>()),
         ("local", keys_of::<portico_local::Options>()),
         ("memory", keys_of::<portico_memory::Options>()),
         ("http", keys_of::<portico_http::Options>()),
@@ -114,7 +116,7 @@ fn every_setting_it_shows_is_the_default() {
     let loaded = config::parse(Path::new("config.example.toml"), EXAMPLE).unwrap();
     let defaults = BackendEntry::default();
     for backend in &loaded.config.backends {
-        assert_eq!(backend.deadline, defaults.deadline);
+        assert_eq!((backend.deadline, &backend.guard), (defaults.deadline, &defaults.guard));
     }
     assert_eq!(Config { backends: Vec::new(), ..loaded.config }, Config::default());
 }

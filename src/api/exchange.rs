@@ -121,7 +121,8 @@ async fn respond(
         caller,
         request_id,
         // Of a download only the beginning is due then, which is seen to below.
-        deadline: (reads && action != Action::Download).then(|| Instant::now() + within),
+        deadline: (reads && action != Action::Download)
+            .then(|| tokio::time::Instant::now().into_std() + within),
         partial: partial::wanted(&parts.headers, front.settings.partial)?,
     };
     let query = query.to_owned();

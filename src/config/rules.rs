@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{AuthKind, Config};
+use super::{AuthKind, Config, Guard, GuardOfBackend};
 use crate::auth::tokens;
 use crate::document::{Document, Fault, Place};
 
@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     check_log(config, document);
     check_limits(config, document);
     check_federation(config, document);
+    check_guard(&config.guard, &Place::root().then("guard"), document);
     check_backends(config, document);
     check_placement(config, document);
     if config.auth.kind == AuthKind::Tokens
@@ -122,6 +123,55 @@ fn check_federation(config: &Config, document: &mut Document<'_>) {
     }
 }
 
+fn check_guard(guard: &Guard, place: &Place, document: &mut Document<'_>) {
+    for (key, time) in [
+        ("idle", guard.idle),
+        ("slow_window", guard.slow_window),
+        ("pause", guard.pause),
+        ("longest_pause", guard.longest_pause),
+        ("retry_pause", guard.retry_pause),
+        ("hedge_after", guard.hedge_after),
+    ] {
+        within(document, &place.then(key), time);
+    }
+    if let Some(time) = guard.slow_call {
+        within(document, &place.then("slow_call"), time);
+    }
+    if guard.longest_pause < guard.pause {
+        document.fault(&place.then("longest_pause"), "must not be shorter than guard.pause");
+    }
+    if guard.slow_percent == 0 || guard.slow_percent > 100 {
+        document.fault(&place.then("slow_percent"), "must be from 1 to 100");
+    }
+    for (key, number, most) in [
+        ("calls", guard.calls.get(), 100_000),
+        ("streams", guard.streams.get(), 100_000),
+        ("queue", guard.queue, 1_000_000),
+        ("failures", guard.failures.get() as usize, 1000),
+        ("slow_least", guard.slow_least.get(), 100),
+        ("retries", guard.retries as usize, 10),
+        ("retry_percent", guard.retry_percent as usize, 100),
+        ("hedge_percent", guard.hedge_percent as usize, 100),
+    ] {
+        if number > most {
+            document.fault(&place.then(key), format!("must not be more than {most}"));
+        }
+    }
+}
+
+fn check_guard_of_backend(guard: &GuardOfBackend, place: &Place, document: &mut Document<'_>) {
+    for (key, time) in [("idle", guard.idle), ("slow_call", guard.slow_call)] {
+        if let Some(time) = time {
+            within(document, &place.then(key), time);
+        }
+    }
+    for (key, number) in [("calls", guard.calls), ("streams", guard.streams)] {
+        if number.is_some_and(|number| number.get() > 100_000) {
+            document.fault(&place.then(key), "must not be more than 100000");
+        }
+    }
+}
+
 fn check_backends(config: &Config, document: &mut Document<'_>) {
     if config.backends.is_empty() {
         document.fault(&Place::root().then("backend"), "there must be at least one [[backend]]");
@@ -130,6 +180,7 @@ fn check_backends(config: &Config, document: &mut Document<'_>) {
     for (number, entry) in config.backends.iter().enumerate() {
         let place = Place::root().then("backend").then(number);
         within(document, &place.then("deadline"), entry.deadline);
+        check_guard_of_backend(&entry.guard, &place.then("guard"), document);
         match &entry.name {
             None => document.fault(&place.then("name"), "is missing"),
             Some(name) if !is_name(name) => document.fault(

@@ -1,7 +1,7 @@
 //! The sections of the configuration: every key, its promise and its default.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -210,6 +210,108 @@ impl Default for FederationSettings {
             hint_age: Duration::from_secs(600),
             census: 1000,
             census_age: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[guard]`: how calls to the backends are guarded.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Guard {
+    /// Most calls to one backend at once, save those that carry image data. Default: 64.
+    pub calls: NonZeroUsize,
+    /// Most downloads from and uploads to one backend at once. Default: 32.
+    pub streams: NonZeroUsize,
+    /// Most calls to one backend that wait until others end, and as many downloads and uploads; a wait is part of
+    /// the backend's deadline. Default: 256.
+    pub queue: usize,
+    /// How long a download may stand still because its backend gives nothing. Default: 30 seconds.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
+    /// Failures in a row after which a backend is not asked for a pause. Refusals, such as 404 or 429, are no
+    /// failures. Default: 5.
+    pub failures: NonZeroU32,
+    /// From when on a read is slow. Default: when it reaches the backend's deadline.
+    #[serde(with = "humantime_serde")]
+    pub slow_call: Option<Duration>,
+    /// The share of slow reads, in percent, from which on a backend is not asked for a pause. Default: 50.
+    pub slow_percent: u32,
+    /// Calls below which such a share says nothing, up to 100. Default: 10.
+    pub slow_least: NonZeroUsize,
+    /// How far back calls count for it. Default: 30 seconds.
+    #[serde(with = "humantime_serde")]
+    pub slow_window: Duration,
+    /// How long a backend is not asked at first. Then one call is let through, and as long as that is in vain, each
+    /// pause is twice as long as the one before. Default: 1 second.
+    #[serde(with = "humantime_serde")]
+    pub pause: Duration,
+    /// The longest pause. Default: 10 seconds.
+    #[serde(with = "humantime_serde")]
+    pub longest_pause: Duration,
+    /// How often a read that failed is tried again, within its deadline, if the failure may pass. Default: 2.
+    pub retries: u32,
+    /// The pause before a read is tried again the first time; it doubles each time. Default: 50 ms.
+    #[serde(with = "humantime_serde")]
+    pub retry_pause: Duration,
+    /// The share of reads, in percent, that may be tried again, beyond ten. Default: 20.
+    pub retry_percent: u32,
+    /// The share of reads of one image, in percent, for which a second copy may be asked because the first is slow,
+    /// beyond ten. 0: none. Default: 10.
+    pub hedge_percent: u32,
+    /// The least time after which the second copy is asked. Default: 20 ms.
+    #[serde(with = "humantime_serde")]
+    pub hedge_after: Duration,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            calls: number(64),
+            streams: number(32),
+            queue: 256,
+            idle: Duration::from_secs(30),
+            failures: NonZeroU32::MIN.saturating_add(4),
+            slow_call: None,
+            slow_percent: 50,
+            slow_least: number(10),
+            slow_window: Duration::from_secs(30),
+            pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(10),
+            retries: 2,
+            retry_pause: Duration::from_millis(50),
+            retry_percent: 20,
+            hedge_percent: 10,
+            hedge_after: Duration::from_millis(20),
+        }
+    }
+}
+
+/// `guard` of a backend: what holds for it instead of what `[guard]` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuardOfBackend {
+    /// Instead of `guard.calls`.
+    pub calls: Option<NonZeroUsize>,
+    /// Instead of `guard.streams`.
+    pub streams: Option<NonZeroUsize>,
+    /// Instead of `guard.idle`.
+    #[serde(with = "humantime_serde")]
+    pub idle: Option<Duration>,
+    /// Instead of `guard.slow_call`.
+    #[serde(with = "humantime_serde")]
+    pub slow_call: Option<Duration>,
+}
+
+impl Guard {
+    /// What holds for a backend that says `own`.
+    #[must_use]
+    pub fn with(&self, own: &GuardOfBackend) -> Self {
+        Self {
+            calls: own.calls.unwrap_or(self.calls),
+            streams: own.streams.unwrap_or(self.streams),
+            idle: own.idle.unwrap_or(self.idle),
+            slow_call: own.slow_call.or(self.slow_call),
+            ..self.clone()
         }
     }
 }

@@ -166,7 +166,7 @@ async fn count(guard: &Guard, most: usize) -> Result<Option<HashSet<ImageId>>> {
     let mut query = whole(service.as_ref(), most);
     let mut ids = HashSet::new();
     for _ in 0..PAGES {
-        let page = guard.read(&context, "index", service.index(&context, &query)).await?;
+        let page = guard.aside("census", service.index(&context, &query)).await?;
         if page.sources.iter().any(|report| report.state != SourceState::Ok) {
             return Err(Error::new(ErrorKind::Unavailable, "a part of the backend was silent"));
         }

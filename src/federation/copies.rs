@@ -132,7 +132,7 @@ async fn holds(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Bounds
 }
 
 async fn shown(guard: &Guard, context: &Context, id: &ImageId) -> Result<Option<Image>> {
-    match guard.read(context, "show", guard.service().show(context, id)).await {
+    match guard.read(context, "show", || guard.service().show(context, id)).await {
         Ok(image) => Ok(Some(image)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -149,6 +149,6 @@ async fn page_of(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Boun
         limit: Some(limit),
         ..Query::default()
     };
-    let page = source::page(guard.service().as_ref(), context, &query, limit, bounds);
+    let page = || source::page(guard.service().as_ref(), context, &query, limit, bounds);
     Ok(guard.read(context, "detail", page).await?.items)
 }

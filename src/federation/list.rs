@@ -98,7 +98,7 @@ impl Reading<'_> {
         let (native, sources) = federation.aliases_behind(&position.id);
         for source in sources {
             let Some(guard) = federation.guards.get(source) else { continue };
-            let show = guard.service().show(self.context, &native);
+            let show = || guard.service().show(self.context, &native);
             let Ok(image) = guard.read(self.context, "show", show).await else { continue };
             if self.asked.position.as_ref() == Some(&self.query.sort.position_of(&image))
                 && self.items.len() < self.limit
@@ -177,7 +177,8 @@ impl Reading<'_> {
             if federation.guards.len() > 1 {
                 federation.census.begin(source, guard);
             }
-            let page = source::page(guard.service().as_ref(), self.context, &query, limit, federation.bounds);
+            let page =
+                || source::page(guard.service().as_ref(), self.context, &query, limit, federation.bounds);
             (source, guard.read(self.context, "detail", page).await)
         }));
         for (source, answer) in answers.await {
@@ -212,7 +213,7 @@ impl Reading<'_> {
         let name = self.federation.name_of(number).unwrap_or_default().to_owned();
         if let Some(source) = self.sources.get_mut(number) {
             source.absent = true;
-            source.reports = vec![SourceReport { name, state: guard::state_of(error.kind()) }];
+            source.reports = vec![SourceReport { name, state: guard::state_of(&error) }];
         }
         self.failures.push(error);
     }
@@ -306,7 +307,8 @@ fn refusal<'a>(reports: impl Iterator<Item = &'a SourceReport>, cause: Option<Er
         .filter(|report| report.state != SourceState::Ok)
         .map(|report| format!("{} ({})", report.name, report.state))
         .collect();
-    let error = Error::new(ErrorKind::Unavailable, format!("the list is incomplete: {}", absent.join(", ")));
+    let error = Error::new(ErrorKind::Unavailable, format!("the list is incomplete: {}", absent.join(", ")))
+        .answered();
     match cause {
         Some(source) => error.with_source(source),
         None => error,

@@ -6,7 +6,10 @@ use futures::future::join_all;
 use image_service::{Context, Error, ErrorKind, Image, ImageId, Result};
 
 use super::Federation;
+use super::guard::Guard;
+use super::hedge::hedged;
 use super::placement::{self, Copies};
+use super::twins::{Print, Twins};
 
 /// What a search for one id found.
 #[derive(Debug)]
@@ -22,7 +25,9 @@ pub(super) struct Located {
 }
 
 /// What some backends said to one id.
+#[derive(Default)]
 struct Answers {
+    asked: Vec<usize>,
     found: Vec<(usize, Image)>,
     silent: Vec<(usize, Error)>,
     /// Whether somebody remembers that there was such an image.
@@ -30,32 +35,42 @@ struct Answers {
 }
 
 impl Answers {
-    /// What was found, folded; but not what is known to be another image than the one that a silent backend owns.
-    fn fold(&mut self, federation: &Federation, id: &ImageId) -> Option<(Image, Copies)> {
-        let first_silent = self.silent.iter().map(|(source, _)| *source).min();
-        if let Some(silent) = first_silent {
-            self.found.retain(|(source, _)| *source < silent || !federation.is_aliased(*source, id));
+    fn add(&mut self, source: usize, answer: Result<Image>) {
+        self.asked.push(source);
+        match answer {
+            Ok(image) => self.found.push((source, image)),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.deleted |= error.is_of_deleted_image(),
+            Err(error) => self.silent.push((source, error)),
         }
-        placement::fold(std::mem::take(&mut self.found))
     }
 }
 
 impl Federation {
-    /// Finds an image as the caller may see it: where hints say it is, or if that fails, anywhere.
+    /// Finds an image as the caller may see it: where hints say it is, or if that fails, anywhere. Nobody is asked
+    /// twice.
     ///
     /// # Errors
     /// `NotFound` if every backend says so; `Unavailable`, naming them, if some were silent and the others do
     /// not have it.
     pub(super) async fn locate(&self, context: &Context, id: &ImageId) -> Result<Located> {
+        let mut answers = Answers::default();
+        if let Some(twins) = self.owners.twins(id) {
+            match self.ask_home(context, id, &twins).await {
+                Ok(image) if twins.has_data(&image) => {
+                    return Ok(self.named(image, twins.copies.clone(), Vec::new()));
+                }
+                answer => answers.add(twins.copies.home, answer),
+            }
+        }
         if let Some(hinted) = self.owners.of(id) {
-            let mut answers = self.ask(context, id, &hinted).await;
+            self.ask(context, id, &hinted, &mut answers).await;
             if answers.silent.is_empty()
-                && let Some((image, copies)) = answers.fold(self, id)
+                && let Some((image, copies)) = self.fold(id, &mut answers)
             {
                 return Ok(self.named(image, copies, Vec::new()));
             }
         }
-        self.search(context, id).await
+        self.search_further(context, id, answers).await
     }
 
     /// Asks every backend for an image.
@@ -63,10 +78,15 @@ impl Federation {
     /// # Errors
     /// As [`locate`](Self::locate).
     pub(super) async fn search(&self, context: &Context, id: &ImageId) -> Result<Located> {
+        self.search_further(context, id, Answers::default()).await
+    }
+
+    /// Asks every backend that has not been asked yet, for what the id stands for.
+    async fn search_further(&self, context: &Context, id: &ImageId, answers: Answers) -> Result<Located> {
         if let Some((source, native)) = self.known_alias(id) {
             return self.search_alias(context, id, source, &native).await;
         }
-        match self.search_native(context, id).await {
+        match self.search_on(context, id, answers).await {
             Err(error) if error.kind() == ErrorKind::NotFound => match self.possible_alias(id) {
                 Some((source, native)) => self.search_alias(context, id, source, &native).await,
                 None => Err(error),
@@ -85,7 +105,9 @@ impl Federation {
         native: &ImageId,
     ) -> Result<Located> {
         let everyone: Vec<usize> = (0..self.guards.len()).collect();
-        let Answers { found, silent, .. } = self.ask(context, native, &everyone).await;
+        let mut answers = Answers::default();
+        self.ask(context, native, &everyone, &mut answers).await;
+        let Answers { found, silent, .. } = answers;
         let copies = placement::judge(found.iter().map(|(source, image)| (*source, image)));
         let silent_owner =
             silent.iter().any(|(silent, _)| *silent < source) && self.known_alias(id).is_some();
@@ -113,42 +135,73 @@ impl Federation {
         }
     }
 
-    async fn search_native(&self, context: &Context, id: &ImageId) -> Result<Located> {
+    /// Asks every backend that has not been asked yet.
+    async fn search_on(&self, context: &Context, id: &ImageId, mut answers: Answers) -> Result<Located> {
         let everyone: Vec<usize> = (0..self.guards.len()).collect();
-        let mut answers = self.ask(context, id, &everyone).await;
-        let Some((image, copies)) = answers.fold(self, id) else {
+        self.ask(context, id, &everyone, &mut answers).await;
+        self.leave_out_aliases(id, &mut answers);
+        let holders: Vec<usize> = answers.found.iter().map(|(source, _)| *source).collect();
+        if holders.is_empty() {
             if answers.silent.is_empty() {
                 self.owners.forget(id);
                 return Err(if answers.deleted { Error::deleted(id) } else { Error::not_found(id) });
             }
             return Err(unknown(answers.silent.into_iter().map(|(_, error)| error).collect()));
-        };
-        if answers.silent.is_empty() {
-            self.owners.learn(id, &copies.sources);
-        } else {
-            self.owners.add(id, &copies.sources);
         }
+        if answers.silent.is_empty() {
+            self.owners.learn(id, &sorted(holders));
+        } else {
+            self.owners.add(id, &holders);
+        }
+        let Some((image, copies)) = self.fold(id, &mut answers) else { return Err(Error::not_found(id)) };
         let silent = answers.silent.into_iter().map(|(source, _)| source).collect();
         Ok(self.named(image, copies, silent))
     }
 
-    /// Asks some backends for an image, all at once.
-    async fn ask(&self, context: &Context, id: &ImageId, sources: &[usize]) -> Answers {
-        let guards = sources.iter().filter_map(|source| Some((*source, self.guards.get(*source)?)));
-        let asked = guards.map(async |(source, guard)| {
-            (source, guard.read(context, "show", guard.service().show(context, id)).await)
-        });
-        let mut answers = Answers { found: Vec::new(), silent: Vec::new(), deleted: false };
-        for (source, answer) in join_all(asked).await {
-            match answer {
-                Ok(image) => answers.found.push((source, image)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    answers.deleted |= error.is_of_deleted_image();
-                }
-                Err(error) => answers.silent.push((source, error)),
-            }
+    /// Leaves out what is known to be another image than the one that a silent backend owns.
+    fn leave_out_aliases(&self, id: &ImageId, answers: &mut Answers) {
+        if let Some(silent) = answers.silent.iter().map(|(source, _)| *source).min() {
+            answers.found.retain(|(source, _)| *source < silent || !self.is_aliased(*source, id));
         }
-        answers
+    }
+
+    /// Folds copies into the image, and learns what they have in common.
+    fn fold(&self, id: &ImageId, answers: &mut Answers) -> Option<(Image, Copies)> {
+        let found = std::mem::take(&mut answers.found);
+        let several = if found.len() > 1 { found.as_slice() } else { &[] };
+        let prints: Vec<_> = several.iter().map(|(source, image)| (*source, Print::of(image))).collect();
+        let (image, copies) = placement::fold(found)?;
+        if let Some(twins) = Twins::of(&image, &copies, &prints) {
+            self.owners.learn_twins(id, twins);
+        }
+        Some((image, copies))
+    }
+
+    /// Asks the home of an image for it, and if that is slow, a copy that may speak for it.
+    async fn ask_home(&self, context: &Context, id: &ImageId, twins: &Twins) -> Result<Image> {
+        let show =
+            async |guard: &Guard| guard.read(context, "show", || guard.service().show(context, id)).await;
+        let home = self.guard(twins.copies.home)?;
+        let Some(other) = self.second(twins.alike()) else { return show(home).await };
+        let second = async { show(other).await.ok().filter(|image| twins.speaks_for_home(image)) };
+        hedged(show(home), home.patience(), || home.may_hedge("show"), second).await
+    }
+
+    /// The first of some copies whose backend is asked at present.
+    pub(super) fn second(&self, others: impl Iterator<Item = usize>) -> Option<&Guard> {
+        others.filter_map(|source| self.guard(source).ok()).find(|guard| guard.is_asked())
+    }
+
+    /// Asks some backends for an image, all at once, save those that have been asked.
+    async fn ask(&self, context: &Context, id: &ImageId, sources: &[usize], answers: &mut Answers) {
+        let new = sources.iter().filter(|source| !answers.asked.contains(source));
+        let guards = new.filter_map(|source| Some((*source, self.guards.get(*source)?)));
+        let asked = guards.map(async |(source, guard)| {
+            (source, guard.read(context, "show", || guard.service().show(context, id)).await)
+        });
+        for (source, answer) in join_all(asked).await {
+            answers.add(source, answer);
+        }
     }
 
     /// Checks that no backend but `except` holds the id, whoever may see it, or remembers to have held it.
@@ -159,7 +212,8 @@ impl Federation {
         let mut context = context.clone();
         context.caller.roles.insert(String::from("admin"));
         let others: Vec<usize> = (0..self.guards.len()).filter(|source| *source != except).collect();
-        let answers = self.ask(&context, id, &others).await;
+        let mut answers = Answers::default();
+        self.ask(&context, id, &others, &mut answers).await;
         if answers.deleted || !answers.found.is_empty() || self.known_alias(id).is_some() {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("image ID {id} already exists")));
         }
@@ -177,6 +231,11 @@ impl Federation {
     }
 }
 
+fn sorted(mut sources: Vec<usize>) -> Vec<usize> {
+    sources.sort_unstable();
+    sources
+}
+
 /// Some backends were silent and no other has the image, so whether it exists is not known.
 fn unknown(mut silent: Vec<Error>) -> Error {
     let names: Vec<String> =
@@ -184,7 +243,8 @@ fn unknown(mut silent: Vec<Error>) -> Error {
     let error = Error::new(
         ErrorKind::Unavailable,
         format!("whether the image exists is not known: no answer from {}", names.join(", ")),
-    );
+    )
+    .answered();
     match silent.pop() {
         Some(source) => error.with_source(source),
         None => error,

@@ -35,13 +35,15 @@ fn of_image(member: Member, id: &ImageId) -> Member {
 impl Sharing for Federation {
     async fn members(&self, context: &Context, id: &ImageId) -> Result<Vec<Member>> {
         let (home, native) = self.home_to_read(context, id).await?;
-        let members = home.read(context, "members", sharing(home)?.members(context, &native)).await?;
+        let sharing = sharing(home)?;
+        let members = home.read(context, "members", || sharing.members(context, &native)).await?;
         Ok(members.into_iter().map(|member| of_image(member, id)).collect())
     }
 
     async fn member(&self, context: &Context, id: &ImageId, member: &str) -> Result<Member> {
         let (home, native) = self.home_to_read(context, id).await?;
-        let shown = home.read(context, "member", sharing(home)?.member(context, &native, member)).await?;
+        let sharing = sharing(home)?;
+        let shown = home.read(context, "member", || sharing.member(context, &native, member)).await?;
         Ok(of_image(shown, id))
     }
 

@@ -9,12 +9,18 @@ use image_service::{
 };
 
 use super::Federation;
+use super::guard::Guard;
+use super::hedge::hedged;
 use super::locate::Located;
 use super::placement::Copies;
 
 impl Federation {
-    /// Opens the data of an image, asking the backend that a hint names at once, so that the usual download
-    /// costs one call.
+    /// Opens the data of an image, asking the backends that hints name at once, so that the usual download costs one
+    /// call.
+    ///
+    /// If the home of an image with several copies is slow, another copy may be opened in its place: only one whose
+    /// strong hash is the one that the home was seen to have, while both were active. That the home was deactivated
+    /// since, by others than this federation, is not noticed then until hints are too old to be used.
     ///
     /// # Errors
     /// Those of `ImageService::get`.
@@ -24,17 +30,47 @@ impl Federation {
         id: &ImageId,
         range: Option<ByteRange>,
     ) -> Result<Download> {
-        if let Some([only]) = self.owners.of(id).as_deref() {
-            match self.open(context, id, range, *only).await {
-                Ok(download) if download.data.is_some() => return Ok(self.at_store(download, *only)),
-                Err(error) if !is_elsewhere(error.kind()) => return Err(error),
-                Ok(_) | Err(_) => {}
-            }
+        match self.read_hinted(context, id, range).await {
+            Some(Ok(download)) => return Ok(download),
+            Some(Err(error)) if !is_elsewhere(error.kind()) => return Err(error),
+            Some(Err(_)) | None => {}
         }
         let located = self.search(context, id).await?;
         access::may_read_data(&context.caller, &located.image, Some(image_service::MemberStatus::Accepted))?;
         let download = self.open_any(context, &located.native, range, &located.copies).await?;
         Ok(self.as_located(download, located))
+    }
+
+    /// Opens the data of an image where hints say that it is. `None` if they say nothing, or nothing that is true.
+    async fn read_hinted(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        range: Option<ByteRange>,
+    ) -> Option<Result<Download>> {
+        if let Some([only]) = self.owners.of(id).as_deref() {
+            let answer = self.open(context, id, range, self.guards.get(*only)?).await;
+            let download = answer.map(|download| self.at_stores(download, &[*only]));
+            return is_data(&download).then_some(download);
+        }
+        let twins = self.owners.twins(id)?;
+        let home = self.guards.get(twins.copies.home)?;
+        let first = self.open(context, id, range, home);
+        let answer = match self.second(twins.others()) {
+            Some(other) => {
+                let second = async {
+                    let answer = self.open(context, id, range, other).await.ok();
+                    answer.filter(|download| download.data.is_some() && twins.gives_data(&download.image))
+                };
+                hedged(first, home.patience(), || home.may_hedge("get"), second).await
+            }
+            None => first.await,
+        };
+        if matches!(&answer, Ok(download) if !twins.has_data(&download.image)) {
+            return None;
+        }
+        let download = answer.map(|download| self.at_stores(download, &twins.copies.with_data));
+        is_data(&download).then_some(download)
     }
 
     async fn open_any(
@@ -47,7 +83,7 @@ impl Federation {
         let mut last = None;
         let others = copies.with_data.iter().filter(|source| **source != copies.home);
         for source in std::iter::once(&copies.home).chain(others) {
-            match self.open(context, id, range, *source).await {
+            match self.open(context, id, range, self.guard(*source)?).await {
                 Err(error) if is_elsewhere(error.kind()) => last = Some(error),
                 answer => return answer,
             }
@@ -60,14 +96,13 @@ impl Federation {
         context: &Context,
         id: &ImageId,
         range: Option<ByteRange>,
-        source: usize,
+        guard: &Guard,
     ) -> Result<Download> {
-        let guard = self.guard(source)?;
         let service = guard.service();
         if range.is_none() || service.capabilities().ranges.is_yes() {
-            return guard.read(context, "get", service.get(context, id, range)).await;
+            return guard.open(context, || service.get(context, id, range)).await;
         }
-        let mut download = guard.read(context, "get", service.get(context, id, None)).await?;
+        let mut download = guard.open(context, || service.get(context, id, None)).await?;
         if let (Some(data), Some(range)) = (download.data.take(), range) {
             let range = range.within(data.total)?;
             download.data = Some(cut(data, range));
@@ -85,9 +120,18 @@ impl Federation {
         download
     }
 
-    fn at_store(&self, mut download: Download, source: usize) -> Download {
-        download.image.stores = self.name_of(source).map(str::to_owned).into_iter().collect();
+    fn at_stores(&self, mut download: Download, sources: &[usize]) -> Download {
+        let names = sources.iter().filter_map(|source| self.name_of(*source));
+        download.image.stores = names.map(str::to_owned).collect();
         download
+    }
+}
+
+/// Whether an answer is data, or an error that stands for it.
+const fn is_data(answer: &Result<Download>) -> bool {
+    match answer {
+        Ok(download) => download.data.is_some(),
+        Err(_) => true,
     }
 }
 

@@ -17,7 +17,8 @@ pub struct BackendStatus {
     pub kind: String,
     /// Whether it is asked, and answers.
     pub state: State,
-    /// Since when it has been so.
+    /// Since when it has been so. A call that is let through to a backend that is not asked, in vain, does not
+    /// start this anew.
     pub since: SystemTime,
     /// Its last failure, however long ago.
     pub last_error: Option<LastError>,

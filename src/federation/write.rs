@@ -26,7 +26,8 @@ impl Federation {
             self.require_unused(context, id, target).await?;
         }
         let guard = self.guard(target)?;
-        let made = guard.write("create", guard.service().create(context, image, data)).await?;
+        let create = |data| guard.service().create(context, image, data);
+        let made = guard.upload("create", data, create).await?;
         self.owners.learn(&made.id, &[target]);
         self.census.add(target, [&made.id]);
         Ok(self.as_held_by(made, target))
@@ -55,17 +56,20 @@ impl Federation {
         if target != home && located.image.status == Status::Queued {
             self.move_record(context, &located, target).await?;
             let guard = self.guard(target)?;
-            let update = guard.service().update(context, id, change, Some(data));
-            let image = guard.write("update", update).await?;
+            let update = |data| guard.service().update(context, id, change, data);
+            let image = guard.upload("update", Some(data), update).await?;
             return Ok(self.as_held_by(image, target));
         }
         let guard = self.guard(home)?;
-        let image = guard.write("update", guard.service().update(context, id, change, Some(data))).await?;
+        let update = |data| guard.service().update(context, id, change, data);
+        let image = guard.upload("update", Some(data), update).await?;
         Ok(self.as_held_by(image, home))
     }
 
     async fn change_all(&self, context: &Context, located: Located, change: ImageChange) -> Result<Image> {
         let Located { image, native, copies, .. } = located;
+        // A change that fails, or whose caller goes away, may have been made all the same.
+        self.owners.forget_twins(&native);
         let guard = self.guard(copies.home)?;
         let changed =
             guard.write("update", guard.service().update(context, &native, change.clone(), None)).await?;
@@ -84,6 +88,8 @@ impl Federation {
                 tracing::warn!(image = %image.id, %store, %error, "a copy did not take a change of its image");
             }
         }
+        // Somebody may have looked in between.
+        self.owners.forget_twins(&image.id);
         Ok(Image { stores: image.stores, ..changed })
     }
 
@@ -150,7 +156,7 @@ async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<V
     let Some(sharing) = guard.service().sharing().filter(|_| image.visibility == Visibility::Shared) else {
         return Ok(Vec::new());
     };
-    let members = guard.read(context, "members", sharing.members(context, &image.id)).await?;
+    let members = guard.read(context, "members", || sharing.members(context, &image.id)).await?;
     Ok(members.into_iter().map(|member| member.member_id).collect())
 }
 

@@ -7,6 +7,7 @@ use portico::federation::{Backend, Federation, Settings};
 
 use crate::DEADLINE;
 use crate::bent::{Bend, bent};
+use crate::paper;
 
 pub(crate) type Named = (&'static str, Arc<dyn ImageService>);
 
@@ -41,7 +42,8 @@ pub(crate) fn concrete(members: Vec<Named>) -> Federation {
     Federation::new(members.into_iter().map(backend).collect(), Settings::default()).unwrap()
 }
 
-fn backend((name, service): Named) -> Backend {
+pub(crate) fn backend((name, service): Named) -> Backend {
+    paper::ready();
     Backend { name: name.into(), kind: "memory".into(), description: None, service, deadline: DEADLINE }
 }
 

@@ -5,9 +5,13 @@
 mod bent;
 mod copies;
 mod guards;
+mod hedges;
 mod lists;
 mod made_of;
+mod moody;
 mod noted;
+#[path = "../api/paper.rs"]
+mod paper;
 mod places;
 
 use std::sync::Arc;

@@ -46,7 +46,15 @@ pub(crate) fn refusal(
         ErrorKind::NotFound => Error::not_found(&what),
         _ => Error::new(kind, sentence(asked, kind)),
     };
-    error.with_source(Answer::new(status, body))
+    let error = error.with_source(Answer::new(status, body));
+    if status.is_client_error() {
+        // Whatever it means for the caller, a server that finds fault with a request is up.
+        error.answered()
+    } else if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+        error.passing()
+    } else {
+        error
+    }
 }
 
 fn kind(asked: Asked, credentials: Credentials, status: StatusCode) -> ErrorKind {
@@ -175,6 +183,25 @@ mod tests {
         ];
         for (asked, credentials, status, expected) in table {
             assert_eq!(kind_of(asked, credentials, status), expected, "{asked:?} {credentials:?} {status}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_finds_fault_with_a_request_is_up_and_one_that_fails_may_do_better_next_time() {
+        for asked in [Asked::List, Asked::Record, Asked::Data, Asked::Upload] {
+            for credentials in [Credentials::Service, Credentials::Caller] {
+                let error = |status: u16| {
+                    refusal(asked, credentials, "an image", StatusCode::from_u16(status).unwrap(), b"")
+                };
+                for status in [400, 401, 403, 404, 408, 409, 410, 413, 429, 451] {
+                    assert!(!error(status).speaks_against_store(), "{asked:?} {credentials:?} {status}");
+                    assert!(!error(status).is_passing(), "{asked:?} {credentials:?} {status}");
+                }
+                for status in [500, 502, 503, 504] {
+                    assert!(error(status).speaks_against_store(), "{asked:?} {credentials:?} {status}");
+                    assert!(error(status).is_passing(), "{asked:?} {credentials:?} {status}");
+                }
+            }
         }
     }
 

@@ -63,9 +63,21 @@ impl ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    bearing: Bearing,
     id_was_used: bool,
     origin: Option<Origin>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What an error says of the store that it comes from, beyond its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bearing {
+    /// Nothing.
+    Unsaid,
+    /// It is well: it understood and refused.
+    Answered,
+    /// It may do better at once.
+    Passing,
 }
 
 /// Where an error arose: which backend was asked to do what.
@@ -80,7 +92,8 @@ pub struct Origin {
 impl Error {
     /// An error of `kind`, told in one lower-case sentence without a full stop. A client may read it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), id_was_used: false, origin: None, source: None }
+        let (message, bearing) = (message.into(), Bearing::Unsaid);
+        Self { kind, message, bearing, id_was_used: false, origin: None, source: None }
     }
 
     /// The image is not there for this caller.
@@ -119,6 +132,38 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Says that the store is well: it understood, and refused. Such an error never speaks against it, whatever
+    /// the kind: a store that takes no more requests for now, or not our credentials, is not down.
+    #[must_use]
+    pub const fn answered(mut self) -> Self {
+        self.bearing = Bearing::Answered;
+        self
+    }
+
+    /// Says that the store may do better at once, if it is asked again.
+    #[must_use]
+    pub const fn passing(mut self) -> Self {
+        self.bearing = Bearing::Passing;
+        self
+    }
+
+    /// Whether it speaks against the store's health: silence or nonsense where an answer was due.
+    #[must_use]
+    pub fn speaks_against_store(&self) -> bool {
+        self.kind.is_silence() && self.kind != ErrorKind::Unauthenticated && self.bearing != Bearing::Answered
+    }
+
+    /// Whether asking the store the same again may well succeed: it broke off, or said that it will pass. A store
+    /// that let the time run out, and one that broke its rules, will most likely do so again.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self.bearing {
+            Bearing::Unsaid => matches!(self.kind, ErrorKind::Refused | ErrorKind::Unavailable),
+            Bearing::Answered => false,
+            Bearing::Passing => true,
+        }
     }
 
     /// Says which backend failed at what. The first origin stays: it is the one nearest to the cause.
@@ -188,6 +233,27 @@ mod tests {
         let error = Error::new(ErrorKind::Unavailable, "the store cannot answer").with_source(cause);
         assert_eq!(error.to_string(), "the store cannot answer");
         assert_eq!(error.chain(), "the store cannot answer: the connection was refused");
+    }
+
+    #[test]
+    fn only_silence_speaks_against_a_store_and_not_what_it_answered_or_wants_of_the_caller() {
+        let of = |kind| Error::new(kind, "x");
+        for kind in [ErrorKind::Refused, ErrorKind::TimedOut, ErrorKind::Unavailable, ErrorKind::Internal] {
+            assert!(of(kind).speaks_against_store(), "{kind:?}");
+            assert!(!of(kind).answered().speaks_against_store(), "{kind:?}");
+        }
+        for kind in [ErrorKind::NotFound, ErrorKind::Forbidden, ErrorKind::Unauthenticated] {
+            assert!(!of(kind).speaks_against_store(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_what_broke_off_or_says_so() {
+        let of = |kind| Error::new(kind, "x");
+        assert!(of(ErrorKind::Refused).is_passing() && of(ErrorKind::Unavailable).is_passing());
+        assert!(!of(ErrorKind::TimedOut).is_passing() && !of(ErrorKind::Internal).is_passing());
+        assert!(!of(ErrorKind::Unavailable).answered().is_passing());
+        assert!(of(ErrorKind::Internal).passing().is_passing());
     }
 
     #[test]
