@@ -89,7 +89,8 @@ impl Reader<'_> {
                 return Err(Error::new(
                     ErrorKind::Unavailable,
                     format!("more than {} images would have to be sorted here", self.bounds.resort),
-                ));
+                )
+                .answered());
             }
             if !page.more {
                 break page.sources;

@@ -6,7 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use image_service::{ErrorKind, Image, ImageId, ImageService, NewImage, Page, Query, SourceState, Upload};
+use image_service::{
+    Direction, ErrorKind, Image, ImageId, ImageService, NewImage, Page, Query, Sort, SortKey, SourceState,
+    Upload,
+};
 use portico::federation::status::{Flow, Observer, Outcome, State};
 use portico::federation::{Federation, Guarding, Settings};
 use tokio::time::Instant;
@@ -284,6 +287,22 @@ async fn slow_answers_are_held_against_a_backend_from_a_time_that_can_be_set() {
         assert_eq!(fares(&strict).await, SourceState::Ok);
     }
     assert_eq!((state(&patient), state(&strict)), (State::Ok, State::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_over_our_own_bound_says_nothing_against_a_backend_and_is_not_tried_again() {
+    let moody = Moody::new(bent(holding(0..10), Bend::IgnoresCase), Mood::Well);
+    let settings = Settings { resort_limit: 5, ..Settings::default() };
+    let backends = vec![backend(("live", holding([]))), backend(("moody", moody.clone()))];
+    let federation = Federation::new(backends, settings).unwrap();
+    let sort = Sort::by([(SortKey::Size, Direction::Asc)]);
+    for _ in 0..20 {
+        let query = Query { sort: sort.clone(), ..Query::default() };
+        let page = federation.detail(&context(), &query).await.unwrap();
+        assert_eq!(page.sources[1].state, SourceState::Error);
+    }
+    // Once in the order asked for, and once whole.
+    assert_eq!(moody.asked(), 40);
 }
 
 #[tokio::test(start_paused = true)]

@@ -223,6 +223,7 @@ async fn a_list_too_long_to_be_sorted_here_is_an_error_that_names_the_bound() {
     let error = walk(&glance, &sorted(SortKey::Name, Direction::Asc), 5).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().contains("resort_limit"), "{error}");
+    assert!(!error.speaks_against_store() && !error.is_passing(), "the bound is ours");
 }
 
 #[tokio::test]
@@ -286,6 +287,7 @@ async fn a_list_that_comes_to_nothing_within_its_requests_is_an_error_and_not_th
         glance.detail(&admin(), &Query { filters: vec![rare], ..Query::default() }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().contains("max_pages"), "{error}");
+    assert!(!error.speaks_against_store() && !error.is_passing(), "the bound is ours");
 }
 
 #[tokio::test]

@@ -49,5 +49,5 @@ pub async fn detail_by_show(
             });
         }
     }
-    Err(Error::new(ErrorKind::Unavailable, "images vanish faster than they can be listed"))
+    Err(Error::new(ErrorKind::Unavailable, "images vanish faster than they can be listed").answered())
 }

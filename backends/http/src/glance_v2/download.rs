@@ -74,7 +74,7 @@ async fn without_data(glance: &Glance, context: &Context, id: &ImageId) -> Resul
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    Err(Error::new(ErrorKind::Unavailable, format!("the data of image {id} is missing")))
+    Err(Error::new(ErrorKind::Unavailable, format!("the data of image {id} is missing")).answered())
 }
 
 /// What to make of all the data, when all or a part of it is wanted.

@@ -216,4 +216,5 @@ fn too_many(most: usize) -> Error {
             "the image service behind cannot list in this order, and has more images than the {most} of resort_limit"
         ),
     )
+    .answered()
 }

@@ -219,4 +219,5 @@ pub(super) fn spent() -> Error {
         ErrorKind::Unavailable,
         "the image service behind does not come to the images asked for within max_pages requests",
     )
+    .answered()
 }
