@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use image_service::{Direction, ErrorKind, Field, Filter, Image, Partial, Query, Sort, SortKey, SourceState};
+use image_service::{
+    Direction, ErrorKind, Field, Filter, Image, ImageService, Partial, Query, Sort, SortKey, SourceState,
+};
 use portico::federation::{Federation, Settings};
 use tokio::time::Instant;
 
