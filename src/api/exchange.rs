@@ -21,8 +21,8 @@ use super::fault::Fault;
 use super::routes::{self, Action, Target};
 use super::versions::{self, Storage};
 use super::{
-    Front, answer, body, download, images, list, members, partial, policy, request_id, schema, stores, tags,
-    unserved, upload,
+    Front, Route, answer, body, download, images, list, members, partial, policy, request_id, schema, stores,
+    tags, unserved, upload,
 };
 
 /// What every action is given.
@@ -73,7 +73,8 @@ pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) ->
         Ok(id) => (id, None),
         Err(fault) => (request_id::fresh(), Some(fault)),
     };
-    let span = tracing::info_span!("request", %request_id, method = %parts.method, route = target.template());
+    let route = target.template();
+    let span = tracing::info_span!("request", %request_id, method = %parts.method, route);
     let work = async {
         let outcome = match refused {
             Some(fault) => Err(fault),
@@ -93,6 +94,7 @@ pub(super) async fn answer(State(front): State<Arc<Front>>, request: Request) ->
     };
     let mut response = work.instrument(span).await;
     answer::set_header(&mut response, request_id::REQUEST_ID, &request_id);
+    response.extensions_mut().insert(Route(route));
     response
 }
 
