@@ -46,6 +46,9 @@ pub enum State {
 }
 
 impl State {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Failing, Self::Open, Self::Probing];
+
     /// Its one word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
