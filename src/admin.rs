@@ -44,7 +44,8 @@
 //! ```
 //!
 //! * `state`: `ok`, it answers or has not been asked yet; `failing`, its last answer was a failure; `open`, it failed
-//!   too often and is not asked; `probing`, it was open and is being tried. `since` is when that began.
+//!   too often and is not asked; `probing`, it was open, and the next call tries whether it answers again, or one is
+//!   trying. `since` is when that began; for `probing`, when it was first not asked.
 //! * `last_error`: its last failure, however long ago, or `null`. `kind` is one of [`ErrorKind`]'s, in snake case.
 //! * `latency_ms`: of late, half, nine of ten, and all but one of a hundred of its answers to reads began within so
 //!   many milliseconds; `null` while that is not known.
@@ -58,7 +59,8 @@
 //! ```
 //!
 //! `why` is `null` when it is ready. It is not ready when it is `draining`, or when there are `no backends`: all of
-//! them are open, so nothing would be asked of any.
+//! them are open, so nothing would be asked of any. When the first of them is due to be tried it is ready again, for
+//! only a request can show that a backend is back.
 //!
 //! One backend that is not open is enough, also where the configuration lets lists refuse to be partial. Without the
 //! others, downloads, uploads and lists that ask for a partial answer still work, and every other replica misses the

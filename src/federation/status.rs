@@ -41,7 +41,7 @@ pub enum State {
     Failing,
     /// It has failed too often of late and is not asked.
     Open,
-    /// It was open, and a few calls are let through to see whether it answers again.
+    /// It was open, and the next call is let through, or one has been, to see whether it answers again.
     Probing,
 }
 
