@@ -144,6 +144,11 @@ impl Default for Settings {
     }
 }
 
+/// Which row of the table of paths answered, such as `/v2/images/{id}`: every answer carries one among its
+/// extensions, for whoever counts them. There are finitely many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route(pub &'static str);
+
 /// Makes the router that answers for `front`: every path, every method, every error.
 pub fn router(front: Front) -> axum::Router {
     let marks = Marks::new(front.settings.marks, front.settings.mark_age);

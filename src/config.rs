@@ -18,7 +18,7 @@ use crate::document::{Document, Fault, Place, read_text};
 use crate::registry::{self, Planned};
 pub use report::report;
 pub use settings::{
-    Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat, Pages,
+    Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat, Pages,
     Placement, TokensFile,
 };
 
@@ -33,6 +33,8 @@ pub struct Config {
     /// absolute. Default: `http://` and the `Host` that the client named.
     #[serde(deserialize_with = "settings::public_endpoint")]
     pub public_endpoint: Option<String>,
+    /// Where metrics and health are told.
+    pub admin: Admin,
     /// What is logged, and how.
     pub log: Log,
     /// Who may use the service.
@@ -59,6 +61,7 @@ impl Default for Config {
         Self {
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 9292)),
             public_endpoint: None,
+            admin: Admin::default(),
             log: Log::default(),
             auth: Auth::default(),
             limits: Limits::default(),

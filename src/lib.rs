@@ -14,6 +14,7 @@
 //! config             TOML text to a configuration, or every fault in it with key and line
 //! registry           kind of backend to the crate that makes it: the one list
 //! server             connections within bounds, drain
+//! admin              metrics and health, on a listener of their own
 //! api, auth          the Image API v2; the head of a request to a caller
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
@@ -27,7 +28,8 @@
 //! | a backend | other backends, this crate, the dialects of clients |
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |
-//! | [`api`] | how many backends there are |
+//! | [`api`] | how many backends there are, that anybody counts its answers |
+//! | [`admin`] | how a federation or the API works, images, callers |
 //! | everything but [`registry`] | concrete backends |
 //!
 //! # `GET /v2/images?limit=2`
@@ -61,6 +63,7 @@
 //! *owner*: the project; *member*: a project that an image is shared with, never a backend; *caller*, *context*, *query*,
 //! *page*, *position*, *cursor*, *marker*, *placement*, *deadline*; *absent*: a backend that did not answer.
 
+pub mod admin;
 pub mod api;
 pub mod auth;
 pub mod config;

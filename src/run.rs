@@ -2,22 +2,27 @@
 //!
 //! This is where the parts meet; each of them knows only those below it.
 
+mod watch;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use image_service::{Error, ErrorKind};
+use image_service::{Error, ErrorKind, ImageService};
 
+use crate::admin::metrics::{self, Metrics};
 use crate::api::{self, Front};
 use crate::auth::Auth;
 use crate::auth::none::Nobody;
 use crate::auth::tokens::Tokens;
 use crate::config::{self, AuthKind, Config, Loaded};
 use crate::document::Fault;
+use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Guarding};
 use crate::registry::Planned;
 use crate::server::{self, Ending, Server, Signals, Stop};
+use watch::{Running, Watch};
 
 /// Why there is no service.
 #[derive(Debug)]
@@ -28,8 +33,8 @@ pub enum Failure {
     Backend(String, Error),
     /// The backends could not be joined.
     Federation(Error),
-    /// The address could not be bound.
-    Bind(SocketAddr, io::Error),
+    /// The address that stands under this key could not be bound.
+    Bind(&'static str, SocketAddr, io::Error),
     /// The system refused something else.
     System(io::Error),
 }
@@ -40,7 +45,7 @@ impl fmt::Display for Failure {
             Self::Config(faults) => write!(f, "the configuration has {} faults", faults.len()),
             Self::Backend(name, _) => write!(f, "the backend '{name}' cannot be opened"),
             Self::Federation(_) => f.write_str("the backends cannot be joined"),
-            Self::Bind(address, _) => write!(f, "cannot listen on {address}"),
+            Self::Bind(key, address, _) => write!(f, "{key}: cannot listen on {address}"),
             Self::System(_) => f.write_str("the system refuses to run this service"),
         }
     }
@@ -51,7 +56,7 @@ impl std::error::Error for Failure {
         match self {
             Self::Config(_) => None,
             Self::Backend(_, source) | Self::Federation(source) => Some(source),
-            Self::Bind(_, source) | Self::System(source) => Some(source),
+            Self::Bind(_, _, source) | Self::System(source) => Some(source),
         }
     }
 }
@@ -79,29 +84,47 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     }
     let callers = Callers::open(&config).await?;
     let federation = Federation::new(open(backends).await?, federation_settings(&config));
+    let metrics = Arc::new(Metrics::new());
+    let observer = Arc::clone(&metrics) as Arc<dyn Observer>;
+    let federation = Arc::new(federation.map_err(Failure::Federation)?.observed(observer));
     // Until here a signal ends the process at once: nobody is being served, and stores stand a sudden end.
     let signals = Signals::take_over().map_err(Failure::System)?;
     let front = Front {
-        service: Arc::new(federation.map_err(Failure::Federation)?),
+        service: Arc::clone(&federation) as Arc<dyn ImageService>,
         auth: callers.auth(),
         settings: api_settings(&config),
     };
-    let router = api::router(front);
-    let bind = |error| Failure::Bind(config.listen, error);
-    let server = Server::bind(config.listen, server_settings(&config)).map_err(bind)?;
-    let address = server.address().map_err(bind)?;
+    let router = metrics::counted(api::router(front), Arc::clone(&metrics));
+    let (server, address) = bind("listen", config.listen, server_settings(&config))?;
+    let stop = Stop::default();
+    let running = Running { federation, stop: stop.clone(), connections: server.connections() };
+    let watch = Watch::open(&config, running, metrics)?;
     tracing::info!("listening on http://{address}");
 
-    let stop = Stop::default();
-    let ending = tokio::select! {
-        ending = server.serve(router, stop.clone()) => ending,
-        () = signals.pass_on(stop, async || callers.reload().await) => Ending::Drained,
+    let service = async {
+        tokio::select! {
+            ending = server.serve(router, stop.clone()) => ending,
+            () = signals.pass_on(stop, async || callers.reload().await) => Ending::Drained,
+        }
     };
+    let ending = watch.during(service).await;
     match ending {
         Ending::Drained => tracing::info!("ended"),
         Ending::Cut(connections) => tracing::warn!(connections, "ended before all requests were done"),
     }
     Ok(ending)
+}
+
+/// Binds the address that stands under `key`.
+fn bind(
+    key: &'static str,
+    address: SocketAddr,
+    settings: server::Settings,
+) -> Result<(Server, SocketAddr), Failure> {
+    let failure = |error| Failure::Bind(key, address, error);
+    let server = Server::bind(address, settings).map_err(failure)?;
+    let bound = server.address().map_err(failure)?;
+    Ok((server, bound))
 }
 
 /// Opens the backends in their order.

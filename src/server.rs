@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use signals::Signals;
 
@@ -84,11 +85,24 @@ pub enum Ending {
     Cut(usize),
 }
 
+/// How many connections a server has, for as long as anybody wants to know.
+#[derive(Debug, Clone, Default)]
+pub struct Connections(TaskTracker);
+
+impl Connections {
+    /// Those that are open now.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// A bound listener.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     settings: Settings,
+    open: Connections,
 }
 
 impl Server {
@@ -101,7 +115,7 @@ impl Server {
         // A restart must not wait for the last connections of the process before.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Self { listener: socket.listen(BACKLOG)?, settings })
+        Ok(Self { listener: socket.listen(BACKLOG)?, settings, open: Connections::default() })
     }
 
     /// The address that is bound, with the real port.
@@ -112,9 +126,15 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Its connections, to be counted.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.open.clone()
+    }
+
     /// Serves `router` until told to stop. Every task it has started has ended when it returns.
     pub async fn serve(self, router: Router, stop: Stop) -> Ending {
-        let Self { listener, settings } = self;
+        let Self { listener, settings, open } = self;
         let settings = Arc::new(settings);
         let permits = Arc::new(Semaphore::new(settings.connections.get()));
         let mut connections = JoinSet::new();
@@ -126,9 +146,10 @@ impl Server {
                 accepted = accept(&listener, &permits) => accepted,
             };
             let connection = connection::serve(stream, router.clone(), Arc::clone(&settings), stop.clone());
+            let counted = open.0.token();
             connections.spawn(async move {
                 connection.await;
-                drop(permit);
+                drop((permit, counted));
             });
         }
         drop(listener);

@@ -221,6 +221,57 @@ fn letting_in_everyone_from_everywhere_is_warned_of() {
 }
 
 #[test]
+fn where_health_is_told_is_an_address_of_its_own_or_off() {
+    for (listen, admin, message) in [
+        (
+            "127.0.0.1:1",
+            "somewhere",
+            "'somewhere' is neither an address and port, such as 127.0.0.1:9293, nor off",
+        ),
+        ("127.0.0.1:1", "127.0.0.1", "'127.0.0.1' is neither"),
+        ("127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:1 cannot be had beside listen, which is 127.0.0.1:1"),
+        ("0.0.0.0:1", "127.0.0.1:1", "127.0.0.1:1 cannot be had beside listen, which is 0.0.0.0:1"),
+        ("127.0.0.1:1", "[::]:1", "[::]:1 cannot be had beside listen, which is 127.0.0.1:1"),
+    ] {
+        let found = faults(&format!("listen = \"{listen}\"\nadmin = {{ listen = \"{admin}\" }}\n{BACKEND}"));
+        let expected = format!("portico.toml:2: admin.listen: {message}");
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+    }
+    // Also where the file does not speak of it.
+    let found = faults(&format!("listen = \"127.0.0.1:9293\"\n{BACKEND}"));
+    assert_eq!(
+        found,
+        ["portico.toml: admin.listen: 127.0.0.1:9293 cannot be had beside listen, which is 127.0.0.1:9293"]
+    );
+    for (listen, admin) in
+        [("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:1", "127.0.0.2:1"), ("[::1]:1", "0.0.0.0:1")]
+    {
+        let text = format!("listen = \"{listen}\"\nadmin = {{ listen = \"{admin}\" }}\n{BACKEND}");
+        assert_eq!(parse(&text).unwrap().config.admin.listen, Some(admin.parse().unwrap()));
+    }
+    let off = parse(&format!("admin = {{ listen = \"off\" }}\n{BACKEND}")).unwrap();
+    assert_eq!(off.config.admin.listen, None);
+    assert!(config::report(&off).contains("admin       off\n"));
+    assert!(config::report(&parse(BACKEND).unwrap()).contains("admin       127.0.0.1:9293\n"));
+}
+
+#[test]
+fn telling_health_to_everyone_is_warned_of() {
+    let warnings = |address| {
+        let text = format!("admin = {{ listen = \"{address}\" }}\n{BACKEND}");
+        parse(&text).unwrap().warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warnings("0.0.0.0:9293"),
+        [
+            "portico.toml:1: admin.listen: everyone who can reach 0.0.0.0:9293 can read the metrics and how the \
+          backends are, unasked"
+        ]
+    );
+    assert_eq!(warnings("[::1]:9293"), [""; 0]);
+}
+
+#[test]
 fn the_kind_tokens_needs_its_file_and_a_good_one() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tokens.toml");

@@ -52,6 +52,7 @@ fn keys_of<T: DeserializeOwned>() -> BTreeSet<String> {
 fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         ("", keys_of::<Config>()),
+        ("admin", keys_of::<config::Admin>()),
         ("log", keys_of::<config::Log>()),
         ("auth", keys_of::<config::Auth>()),
         ("auth.tokens", keys_of::<config::TokensFile>()),

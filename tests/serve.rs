@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where something is not as it must be")]
 
+#[path = "serve/watch.rs"]
+mod watch;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -10,6 +13,8 @@ use std::time::Duration;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const FREE_PORTS: &str = "listen = \"127.0.0.1:0\"\nadmin = { listen = \"127.0.0.1:0\" }\n";
 
 const BACKEND: &str = "[[backend]]\nname = \"scratch\"\nkind = \"memory\"\n";
 
@@ -42,12 +47,25 @@ struct Service {
     child: Child,
     log: BufReader<ChildStderr>,
     address: SocketAddr,
+    /// Where its health is told, if anywhere.
+    admin: Option<SocketAddr>,
     _directory: Directory,
 }
 
+/// The address in a line of the log.
+fn address_in(line: &str) -> SocketAddr {
+    let rest = line.split("http://").nth(1).unwrap();
+    rest.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next().unwrap().parse().unwrap()
+}
+
 impl Service {
-    /// Starts a service on a free port and waits until it says that it is ready.
+    /// Starts a service on free ports and waits until it says that it is ready.
     fn start(settings: &str) -> Self {
+        Self::start_as(&format!("admin = {{ listen = \"127.0.0.1:0\" }}\n{settings}"))
+    }
+
+    /// The same with all settings given, save the port for clients.
+    fn start_as(settings: &str) -> Self {
         let directory = Directory::new();
         directory.write("portico.toml", &format!("listen = \"127.0.0.1:0\"\n{settings}\n{BACKEND}"));
         Self::start_in(directory)
@@ -62,25 +80,35 @@ impl Service {
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let mut service =
-            Self { child, log, address: SocketAddr::from(([0, 0, 0, 0], 0)), _directory: directory };
-        let line = service.until("listening on http://");
-        let rest = line.split("http://").nth(1).unwrap();
-        let address = rest.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next().unwrap();
-        service.address = address.parse().unwrap();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut service = Self { child, log, address: nowhere, admin: None, _directory: directory };
+        let lines = service.up_to("listening on http://");
+        service.address = address_in(lines.last().unwrap());
+        service.admin =
+            lines.iter().find(|line| line.contains("health and metrics are on")).map(|line| address_in(line));
         service
     }
 
-    /// Reads the log up to the line that has `text` in it.
+    /// Reads the log up to the line that has `text` in it, and gives that line.
     fn until(&mut self, text: &str) -> String {
-        let mut read = String::new();
+        self.up_to(text).pop().unwrap()
+    }
+
+    /// Reads the log up to the line that has `text` in it.
+    fn up_to(&mut self, text: &str) -> Vec<String> {
+        let mut read = Vec::new();
         loop {
             let mut line = String::new();
-            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the log ended without '{text}':\n{read}");
-            if line.contains(text) {
-                return line;
+            assert_ne!(
+                self.log.read_line(&mut line).unwrap(),
+                0,
+                "the log ended without '{text}':\n{read:#?}"
+            );
+            let found = line.contains(text);
+            read.push(line);
+            if found {
+                return read;
             }
-            read.push_str(&line);
         }
     }
 
@@ -90,20 +118,18 @@ impl Service {
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
+        connect(self.address)
     }
 
     fn ask(&self, head: &str, body: &[u8]) -> (u16, String) {
-        let mut stream = self.connect();
-        let length = body.len();
-        write!(stream, "{head}Host: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n").unwrap();
-        stream.write_all(body).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        (answer[9..12].parse().unwrap(), answer)
+        ask(self.connect(), head, body)
+    }
+
+    /// What the other listener tells: status and body.
+    fn told(&self, path: &str) -> (u16, String) {
+        let head = format!("GET {path} HTTP/1.1\r\n");
+        let (status, answer) = ask(connect(self.admin.unwrap()), &head, b"");
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
     /// An image of so many bytes, by its id.
@@ -138,6 +164,22 @@ impl Service {
     }
 }
 
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn ask(mut stream: TcpStream, head: &str, body: &[u8]) -> (u16, String) {
+    let length = body.len();
+    write!(stream, "{head}Host: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n").unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    (answer[9..12].parse().unwrap(), answer)
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -152,7 +194,10 @@ const LARGE: usize = 32 * 1024 * 1024;
 fn requests_are_answered_while_the_log_cannot_be_written() {
     let directory = Directory::new();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    directory.write("portico.toml", &format!("listen = \"127.0.0.1:{port}\"\n{BACKEND}"));
+    directory.write(
+        "portico.toml",
+        &format!("listen = \"127.0.0.1:{port}\"\nadmin = {{ listen = \"off\" }}\n{BACKEND}"),
+    );
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut child =
         portico().current_dir(directory.0.path()).stdout(Stdio::null()).stderr(full).spawn().unwrap();
@@ -256,9 +301,7 @@ fn the_front_answers_and_says_who_may_come_in() {
     directory.write("tokens.toml", &entry);
     directory.write(
         "portico.toml",
-        &format!(
-            "listen = \"127.0.0.1:0\"\nauth = {{ kind = \"tokens\" }}\nlog = {{ format = \"json\" }}\n{BACKEND}"
-        ),
+        &format!("{FREE_PORTS}auth = {{ kind = \"tokens\" }}\nlog = {{ format = \"json\" }}\n{BACKEND}"),
     );
     let file = directory.0.path().join("tokens.toml");
     let mut service = Service::start_in(directory);
@@ -324,15 +367,22 @@ fn a_command_line_that_is_wrong_is_64_and_help_is_not() {
 }
 
 #[test]
-fn an_address_in_use_is_told_and_is_1() {
+fn an_address_in_use_is_told_with_its_key_and_is_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let directory = Directory::new();
-    directory.write("portico.toml", &format!("listen = \"{address}\"\n{BACKEND}"));
-    let output = directory.run(&[]);
-    assert_eq!(output.status.code(), Some(1));
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(errors.contains(&format!("portico: cannot listen on {address}: ")), "{errors}");
+    let free = "127.0.0.1:0";
+    for (key, listen, admin) in
+        [("listen", address.to_string().as_str(), free), ("admin.listen", free, address.to_string().as_str())]
+    {
+        let directory = Directory::new();
+        let text = format!("listen = \"{listen}\"\nadmin = {{ listen = \"{admin}\" }}\n{BACKEND}");
+        directory.write("portico.toml", &text);
+        let output = directory.run(&[]);
+        assert_eq!(output.status.code(), Some(1));
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains(&format!("portico: {key}: cannot listen on {address}: ")), "{errors}");
+        assert!(!errors.contains("listening on"), "{errors}");
+    }
 }
 
 #[test]
@@ -350,7 +400,7 @@ fn check_tells_what_a_configuration_comes_to() {
     // The port is taken, so it is not bound for this.
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains(&format!("listen      {address}\n")), "{text}");
+    assert!(text.contains(&format!("listen      {address}\nadmin       127.0.0.1:9293\n")), "{text}");
     assert!(text.contains("new images  scratch\n"), "{text}");
     assert!(text.contains("scratch  memory  1s 500ms  in this process\n"), "{text}");
     assert_eq!(std::fs::read_dir(directory.0.path()).unwrap().count(), 1);

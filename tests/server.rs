@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::{get, post};
 use futures::StreamExt as _;
-use portico::server::{Ending, Server, Settings, Stop};
+use portico::server::{Connections, Ending, Server, Settings, Stop};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -33,6 +33,7 @@ fn settings() -> Settings {
 
 struct Running {
     address: SocketAddr,
+    connections: Connections,
     stop: Stop,
     ending: JoinHandle<Ending>,
 }
@@ -40,9 +41,9 @@ struct Running {
 impl Running {
     fn new(settings: Settings, router: Router) -> Self {
         let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), settings).unwrap();
-        let (address, stop) = (server.address().unwrap(), Stop::default());
+        let (address, connections, stop) = (server.address().unwrap(), server.connections(), Stop::default());
         let ending = tokio::spawn(server.serve(router, stop.clone()));
-        Self { address, stop, ending }
+        Self { address, connections, stop, ending }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -230,4 +231,19 @@ async fn an_address_in_use_is_refused() {
     let running = Running::new(settings(), hello());
     let error = Server::bind(running.address, settings()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
+async fn open_connections_are_counted_until_they_close() {
+    let running = Running::new(settings(), hello());
+    let connections = running.connections.clone();
+    assert_eq!(connections.count(), 0);
+    let (mut first, mut second) = (running.ask(GET).await, running.ask(GET).await);
+    until(&mut first, "hello").await;
+    until(&mut second, "hello").await;
+    assert_eq!(connections.count(), 2);
+    running.stop.drain();
+    assert_eq!(rest(&mut first).await + &rest(&mut second).await, "");
+    assert_eq!(running.ended().await, Ending::Drained);
+    assert_eq!(connections.count(), 0);
 }

@@ -22,8 +22,8 @@ use super::marks::Marks;
 use super::routes::{self, Action, Target};
 use super::versions::{self, Storage};
 use super::{
-    Desk, Front, answer, body, download, images, list, members, partial, policy, request_id, schema, stores,
-    tags, unserved, upload,
+    Desk, Front, Route, answer, body, download, images, list, members, partial, policy, request_id, schema,
+    stores, tags, unserved, upload,
 };
 
 /// What every action is given.
@@ -75,7 +75,8 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
         Ok(id) => (id, None),
         Err(fault) => (request_id::fresh(), Some(fault)),
     };
-    let span = tracing::info_span!("request", %request_id, method = %parts.method, route = target.template());
+    let route = target.template();
+    let span = tracing::info_span!("request", %request_id, method = %parts.method, route);
     let work = async {
         let outcome = match refused {
             Some(fault) => Err(fault),
@@ -95,6 +96,7 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
     };
     let mut response = work.instrument(span).await;
     answer::set_header(&mut response, request_id::REQUEST_ID, &request_id);
+    response.extensions_mut().insert(Route(route));
     response
 }
 

@@ -19,7 +19,11 @@ pub fn report(loaded: &Loaded) -> String {
         let address = backend.address.clone().unwrap_or_else(|| String::from("in this process"));
         [backend.name.clone(), backend.kind.to_owned(), deadline, address]
     });
-    let mut text = format!("listen      {}\ncallers     {auth}\nnew images  {default}\n\n", config.listen);
+    let admin = config.admin.listen.map_or_else(|| String::from("off"), |address| address.to_string());
+    let mut text = format!(
+        "listen      {}\nadmin       {admin}\ncallers     {auth}\nnew images  {default}\n\n",
+        config.listen
+    );
     text.push_str(&table(std::iter::once(header).chain(rows).collect()));
     text
 }

@@ -1,6 +1,7 @@
 //! What the types of [`Config`] cannot say: bounds, names that must fit together, and what is not wise.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -16,6 +17,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Notes every fault of `config` that lies between its parts.
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
+    check_admin(config, document);
     check_log(config, document);
     check_limits(config, document);
     check_federation(config, document);
@@ -45,7 +47,34 @@ pub(super) fn warnings(config: &Config, document: &Document<'_>) -> Vec<Fault> {
             format!("everyone who can reach {} is an administrator, as auth.kind is 'none'", config.listen);
         warnings.push(document.remark(&Place::root().then("listen"), message));
     }
+    if let Some(address) = config.admin.listen
+        && !address.ip().is_loopback()
+    {
+        let message = format!(
+            "everyone who can reach {address} can read the metrics and how the backends are, unasked"
+        );
+        warnings.push(document.remark(&Place::root().then("admin").then("listen"), message));
+    }
     warnings
+}
+
+fn check_admin(config: &Config, document: &mut Document<'_>) {
+    if let Some(address) = config.admin.listen
+        && collide(address, config.listen)
+    {
+        let message = format!("{address} cannot be had beside listen, which is {}", config.listen);
+        document.fault(&Place::root().then("admin").then("listen"), message);
+    }
+}
+
+/// Whether two listeners cannot be had at once. An address for all interfaces takes the port from every one of
+/// them, and `[::]` that of IPv4 as well.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere =
+        |all: SocketAddr, one: SocketAddr| all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    one.port() != 0
+        && one.port() == other.port()
+        && (one.ip() == other.ip() || everywhere(one, other) || everywhere(other, one))
 }
 
 fn check_log(config: &Config, document: &mut Document<'_>) {

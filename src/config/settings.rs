@@ -11,6 +11,22 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// The address and port where whoever watches over the service finds its metrics and its health; port 0 takes a
+    /// free one, and `off` is none at all. Nobody is asked who they are there. Default: `127.0.0.1:9293`.
+    #[serde(deserialize_with = "address_or_off")]
+    pub listen: Option<SocketAddr>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9293))) }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -332,6 +348,16 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| {
         D::Error::custom(format!("'{text}' is not an address and port, such as 127.0.0.1:9292 or [::]:9292"))
+    })
+}
+
+fn address_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        D::Error::custom(format!("'{text}' is neither an address and port, such as 127.0.0.1:9293, nor off"))
     })
 }
 

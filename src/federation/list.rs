@@ -1,7 +1,7 @@
 //! One page of the merged list.
 //!
 //! Every backend is asked at once for images behind the position. What comes is woven by the total order
-//! ([`merge`](super::merge)); each image that could be given out next is looked for in the other backends
+//! ([`merge`]); each image that could be given out next is looked for in the other backends
 //! ([`copies`](super::copies)) and given out if this is its home's place, or under a derived id if its data is not
 //! the home's. A copy elsewhere is passed over: its image has come, or will come, at its home's place. So an image
 //! appears once, whatever the sort and the size of the page.

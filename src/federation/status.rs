@@ -41,11 +41,14 @@ pub enum State {
     Failing,
     /// It has failed too often of late and is not asked.
     Open,
-    /// It was open, and a few calls are let through to see whether it answers again.
+    /// It was open, and the next call is let through, or one has been, to see whether it answers again.
     Probing,
 }
 
 impl State {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Failing, Self::Open, Self::Probing];
+
     /// Its one word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use image_service::{Caller, ImageService};
-use portico::api::{Front, Settings, router};
+use portico::api::{Front, Route, Settings, router};
 use portico::auth::{Auth, Refusal};
 use portico_memory::{Memory, Options};
 use serde_json::{Value, json};
@@ -63,6 +63,7 @@ impl Door {
         let is_head = ask.0.method() == Method::HEAD;
         let response = self.0.clone().oneshot(ask.0).await.unwrap();
         let (head, body) = response.into_parts();
+        assert!(head.extensions.get::<Route>().is_some(), "every answer says which route it is of");
         let body = body.collect().await.unwrap().to_bytes();
         let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
         answer.check_request_id();

@@ -134,6 +134,23 @@ async fn a_backend_that_fails_too_often_is_not_asked_and_the_list_waits_for_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backend_that_the_next_call_tries_is_not_called_open_though_nobody_calls() {
+    let (moody, federation) = beside(Mood::Fails(ErrorKind::Refused), plain());
+    for _ in 0..5 {
+        list(&federation).await;
+    }
+    let open = federation.status()[1].clone();
+    assert_eq!(open.state, State::Open);
+    moody.asked();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let due = federation.status()[1].clone();
+    assert_eq!((due.state, due.since), (State::Probing, open.since));
+    assert_eq!(moody.asked(), 0);
+    list(&federation).await;
+    assert_eq!((moody.asked(), state(&federation)), (1, State::Open));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_refusal_of_a_backend_that_is_up_keeps_it_from_being_asked() {
     for kind in [ErrorKind::Refused, ErrorKind::Unavailable, ErrorKind::Unauthenticated, ErrorKind::Internal]
     {

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from processes import Process
+from processes import Process, free_port
 
 
 class Portico(Process):
@@ -16,6 +16,7 @@ class Portico(Process):
     def __init__(self, directory: Path, port: int, binary: Path, glances: Mapping[str, str]) -> None:
         super().__init__("portico", directory, port)
         self.binary = binary
+        self.admin_port = free_port()
         self.configuration = directory / "portico.toml"
         self.configuration.write_text(self._toml(glances))
         check = subprocess.run(
@@ -33,6 +34,8 @@ class Portico(Process):
         # TOML's basic strings are JSON's.
         parts = [
             f"""listen = "127.0.0.1:{self.port}"
+[admin]
+listen = "127.0.0.1:{self.admin_port}"
 [auth]
 kind = "none"
 [federation]
@@ -59,6 +62,11 @@ options = {{ dialect = "glance-v2", endpoint = "{endpoint}", auth = {{ kind = "n
 """
             )
         return "".join(parts)
+
+    @property
+    def admin(self) -> str:
+        """Where it tells its health and its metrics."""
+        return f"http://127.0.0.1:{self.admin_port}"
 
     def memory(self) -> dict[str, int]:
         """Its memory figures in KiB, as the kernel counts them."""

@@ -69,10 +69,13 @@ impl Record {
     /// How the backend is now. What the record does not know is left empty.
     pub(super) fn status(&self) -> BackendStatus {
         let seen = self.seen();
+        // When the pause is over the next call is let through, whether or not one has come: who sends none for as
+        // long as nothing is asked, such as a balancer, must see that.
+        let due = seen.state == State::Open && seen.breaker.would_admit(now());
         BackendStatus {
             name: self.name.clone(),
             kind: String::new(),
-            state: seen.state,
+            state: if due { State::Probing } else { seen.state },
             since: seen.since,
             last_error: seen.last_error.clone(),
             latency: seen.reads.quantiles(),
