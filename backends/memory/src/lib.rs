@@ -7,21 +7,25 @@
 //! |---|---|
 //! | `memory` | the verbs |
 //! | `shelf` | the records behind one lock, and who may find them |
+//! | `order` | the images in every order that lists begin with |
 //! | `saving` | an upload under way, undone unless it ends well |
 //! | `pieces` | data, and the room it takes |
 //! | `members` | sharing |
 //!
 //! The lock is held for one step at a time and never across an `await`. Data is cut into pieces of one size that
 //! downloads share, so a reader keeps its data alive after the image has gone, and the room for it stays taken
-//! until the last reader is done.
+//! until the last reader is done. A page of a list costs what it shows and passes over, however many images there are.
 //!
 //! This crate must not know any other backend, HTTP, or where its options come from.
 
 mod members;
 mod memory;
+mod order;
 mod pieces;
 mod saving;
 mod shelf;
+#[cfg(test)]
+mod walks;
 
 use std::sync::Arc;
 

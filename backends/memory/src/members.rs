@@ -14,11 +14,11 @@ impl Sharing for Memory {
         let caller = &context.caller;
         let shelf = self.read();
         let record = shelf.find(caller, id)?;
-        must_be_shared(&record.image)?;
+        must_be_shared(record.image())?;
         Ok(record
-            .members
+            .members()
             .values()
-            .filter(|member| may_know(caller, &record.image, member))
+            .filter(|member| may_know(caller, record.image(), member))
             .cloned()
             .collect())
     }
@@ -28,9 +28,9 @@ impl Sharing for Memory {
         let shelf = self.read();
         let record = shelf.find(caller, id)?;
         record
-            .members
+            .members()
             .get(member)
-            .filter(|member| is_shared(&record.image) && may_know(caller, &record.image, member))
+            .filter(|member| is_shared(record.image()) && may_know(caller, record.image(), member))
             .cloned()
             .ok_or_else(|| no_member(id, member))
     }
@@ -38,14 +38,14 @@ impl Sharing for Memory {
     async fn add_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<Member> {
         let caller = &context.caller;
         let mut shelf = self.write();
-        let record = shelf.find_mut(caller, id)?;
-        access::may_change(caller, &record.image, record.membership(caller))?;
-        must_be_shared(&record.image)?;
-        if record.members.contains_key(member) {
+        let record = shelf.find_to_change(caller, id)?;
+        access::may_change(caller, record.image(), record.membership(caller))?;
+        must_be_shared(record.image())?;
+        if record.members().contains_key(member) {
             let message = format!("project {member} is a member of image {id} already");
             return Err(Error::new(ErrorKind::AlreadyExists, message));
         }
-        if record.members.len() >= MOST_PER_IMAGE {
+        if record.members().len() >= MOST_PER_IMAGE {
             let message = format!("the limit on members of an image is {MOST_PER_IMAGE}");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
@@ -57,7 +57,7 @@ impl Sharing for Memory {
             created_at: now,
             updated_at: now,
         };
-        record.members.insert(member.to_owned(), added.clone());
+        shelf.members_mut(id)?.insert(member.to_owned(), added.clone());
         Ok(added)
     }
 
@@ -70,13 +70,13 @@ impl Sharing for Memory {
     ) -> Result<Member> {
         let caller = &context.caller;
         let mut shelf = self.write();
-        let record = shelf.find_mut(caller, id)?;
-        if !caller.is_admin() && caller.owns(record.image.owner.as_deref()) {
+        let record = shelf.find_to_change(caller, id)?;
+        if !caller.is_admin() && caller.owns(record.image().owner.as_deref()) {
             return Err(Error::forbidden("an image's owner cannot answer for its members"));
         }
-        let shared = is_shared(&record.image);
-        let answered = record
-            .members
+        let shared = is_shared(record.image());
+        let answered = shelf
+            .members_mut(id)?
             .get_mut(member)
             .filter(|member| shared && (caller.is_admin() || caller.owns(Some(&member.member_id))))
             .ok_or_else(|| no_member(id, member))?;
@@ -90,12 +90,12 @@ impl Sharing for Memory {
     async fn remove_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<()> {
         let caller = &context.caller;
         let mut shelf = self.write();
-        let record = shelf.find_mut(caller, id)?;
-        access::may_change(caller, &record.image, record.membership(caller))?;
-        if !is_shared(&record.image) {
+        let record = shelf.find_to_change(caller, id)?;
+        access::may_change(caller, record.image(), record.membership(caller))?;
+        if !is_shared(record.image()) {
             return Err(no_member(id, member));
         }
-        record.members.remove(member).map(drop).ok_or_else(|| no_member(id, member))
+        shelf.members_mut(id)?.remove(member).map(drop).ok_or_else(|| no_member(id, member))
     }
 }
 

@@ -59,7 +59,7 @@ impl Memory {
     fn list<T>(&self, context: &Context, query: &Query, each: impl FnMut(&Image) -> T) -> Result<Page<T>> {
         query.check()?;
         let shelf = self.read();
-        Ok(query.page_of(shelf.listed(&context.caller, query.scope)).map(each))
+        Ok(shelf.page(&context.caller, query).map(each))
     }
 
     async fn receive(&self, saving: Saving<'_>, upload: Upload) -> Result<Image> {
@@ -70,15 +70,15 @@ impl Memory {
     /// Makes the change, and takes the image to `saving` if data is to follow: both or neither.
     fn change(&self, context: &Context, id: &ImageId, change: ImageChange, upload: Follows) -> Result<Image> {
         let mut shelf = self.write();
-        let record = shelf.find_mut(&context.caller, id)?;
-        access::may_change(&context.caller, &record.image, record.membership(&context.caller))?;
-        let mut image = record.image.clone();
-        change.apply_to(&mut image, &context.caller, Timestamp::now())?;
-        if upload == Follows::Data {
-            image.begin_upload(Timestamp::now())?;
-        }
-        record.image.clone_from(&image);
-        Ok(image)
+        let record = shelf.find_to_change(&context.caller, id)?;
+        access::may_change(&context.caller, record.image(), record.membership(&context.caller))?;
+        shelf.change(id, |image| {
+            change.apply_to(image, &context.caller, Timestamp::now())?;
+            if upload == Follows::Data {
+                image.begin_upload(Timestamp::now())?;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -104,15 +104,15 @@ impl ImageService for Memory {
     }
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
-        Ok(self.read().find(&context.caller, id)?.image.clone())
+        Ok(self.read().find(&context.caller, id)?.image().clone())
     }
 
     async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
         let shelf = self.read();
         let record = shelf.find(&context.caller, id)?;
-        access::may_read_data(&context.caller, &record.image, record.membership(&context.caller))?;
-        let image = record.image.clone();
-        let Some(pieces) = record.data.clone().filter(|_| image.has_data()) else {
+        access::may_read_data(&context.caller, record.image(), record.membership(&context.caller))?;
+        let image = record.image().clone();
+        let Some(pieces) = record.data().cloned().filter(|_| image.has_data()) else {
             return Ok(Download { image, data: None });
         };
         let total = pieces.len();
@@ -147,7 +147,7 @@ impl ImageService for Memory {
     async fn delete(&self, context: &Context, id: &ImageId) -> Result<()> {
         let mut shelf = self.write();
         let record = shelf.find(&context.caller, id)?;
-        access::may_delete(&context.caller, &record.image, record.membership(&context.caller))?;
+        access::may_delete(&context.caller, record.image(), record.membership(&context.caller))?;
         shelf.remove(id);
         Ok(())
     }

@@ -4,8 +4,6 @@
 //! has no record to find, which fails the upload. As ids are not used again, a record that is found is the one
 //! that this upload began with.
 
-use std::sync::Arc;
-
 use image_service::{Digests, Error, Image, ImageId, Result, Timestamp};
 
 use crate::Memory;
@@ -49,10 +47,12 @@ impl<'a> Saving<'a> {
     pub(crate) fn finish(mut self, data: Pieces, digests: Digests) -> Result<Image> {
         let mut shelf = self.memory.write();
         self.undo = None;
-        let record = shelf.get_mut(&self.id).ok_or_else(|| Error::not_found(&self.id))?;
-        record.data = Some(Arc::new(data));
-        record.image.finish_upload(digests, Timestamp::now());
-        Ok(record.image.clone())
+        let image = shelf.change(&self.id, |image| {
+            image.finish_upload(digests, Timestamp::now());
+            Ok(())
+        })?;
+        shelf.set_data(&self.id, data);
+        Ok(image)
     }
 }
 
@@ -62,9 +62,11 @@ impl Drop for Saving<'_> {
             None => {}
             Some(Undo::Forget) => self.memory.write().forget(&self.id),
             Some(Undo::Requeue) => {
-                if let Some(record) = self.memory.write().get_mut(&self.id) {
-                    record.image.abort_upload();
-                }
+                // An image that is not there has been deleted, and needs nothing undone.
+                let _ = self.memory.write().change(&self.id, |image| {
+                    image.abort_upload();
+                    Ok(())
+                });
             }
         }
     }

@@ -79,7 +79,8 @@ impl SortKey {
     }
 
     /// Compares two images by this key, ascending, without copying their values.
-    fn compare(self, a: &Image, b: &Image) -> Ordering {
+    #[must_use]
+    pub fn compare(self, a: &Image, b: &Image) -> Ordering {
         match self {
             Self::Name => a.name.cmp(&b.name),
             Self::Status => a.status.as_str().cmp(b.status.as_str()),
@@ -93,7 +94,8 @@ impl SortKey {
     }
 
     /// Compares this key's value in `image` with `value`, ascending, without copying it.
-    fn compare_value(self, image: &Image, value: &SortValue) -> Ordering {
+    #[must_use]
+    pub fn compare_value(self, image: &Image, value: &SortValue) -> Ordering {
         let SortValue::Text(wanted) = value else { return self.value(image).cmp(value) };
         let text = match self {
             Self::Name => image.name.as_deref(),
