@@ -1,4 +1,5 @@
-//! How long merged lists take, measured against their slowest backend and against the bare backend.
+//! How long merged lists take, measured against their slowest backend, and what a page of them costs, measured
+//! against a small catalogue.
 //!
 //! `cargo bench --bench lists` prints a table; with `-- --short` it only checks that everything works. Ratios are
 //! of medians within one run, because machines are noisy; nothing here fails for being slow.
@@ -8,12 +9,16 @@
 #[path = "../tests/federation/bent.rs"]
 #[allow(dead_code)]
 mod bent;
+#[path = "lists/cost.rs"]
+mod cost;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use image_service::{Caller, Context, ImageId, ImageService, NewImage, Query, Timestamp};
+use image_service::{
+    Caller, Context, Direction, Image, ImageId, ImageService, NewImage, Query, Sort, SortKey, Timestamp,
+};
 use portico::federation::{Backend, Federation, Settings};
 
 use bent::{Bend, bent};
@@ -23,20 +28,24 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         slowest_not_sum(if short { 1 } else { 10 }).await;
-        page_of_a_large_catalogue(if short { 3 } else { 300 }, if short { 100 } else { 10_000 }).await;
+        let sizes: &[usize] = if short { &[100] } else { &[1_000, 10_000, 100_000] };
+        page_of_a_large_catalogue(if short { 3 } else { 300 }, sizes).await;
     });
 }
 
 fn holding(images: usize, backend: usize) -> Arc<dyn ImageService> {
     let memory = portico_memory::Memory::new("memory", portico_memory::Options::default());
     for number in 0..images {
-        let key = format!("{backend}/{number}");
-        let new =
-            NewImage { id: Some(ImageId::derived("bench", &key)), name: Some(key), ..NewImage::default() };
-        let second = Timestamp::from_second(1_000_000_000 + i64::try_from(number).unwrap()).unwrap();
-        memory.seed(new.into_image(&Caller::administrator(), second).unwrap(), None).unwrap();
+        memory.seed(image(backend, number), None).unwrap();
     }
     Arc::new(memory)
+}
+
+fn image(backend: usize, number: usize) -> Image {
+    let key = format!("{backend}/{number}");
+    let new = NewImage { id: Some(ImageId::derived("bench", &key)), name: Some(key), ..NewImage::default() };
+    let second = Timestamp::from_second(1_000_000_000 + i64::try_from(number).unwrap()).unwrap();
+    new.into_image(&Caller::administrator(), second).unwrap()
 }
 
 fn federation(services: Vec<Arc<dyn ImageService>>) -> Federation {
@@ -85,15 +94,69 @@ async fn slowest_not_sum(rounds: usize) {
     );
 }
 
-/// A page of 25 out of 10 backends.
-async fn page_of_a_large_catalogue(rounds: usize, images: usize) {
-    let query = Query { limit: NonZeroUsize::new(25), ..Query::default() };
-    let one = time(holding(images, 99).as_ref(), &query, rounds, 25).await;
-    let services = (0..10).map(|number| holding(images, number)).collect();
-    let all = time(&federation(services), &query, rounds, 25).await;
-    println!(
-        "page of 25 out of 10 backends of {images} images: {:.3} ms; one backend alone {:.3} ms",
-        all.as_secs_f64() * 1e3,
-        one.as_secs_f64() * 1e3
-    );
+/// The processor's time for a page of 25 out of 10 backends, and the memory that paging takes, for catalogues of
+/// several sizes, of which the first is what the others are compared with. Pages are read twice: at first the
+/// federation learns where their images are, within its bound on hints.
+async fn page_of_a_large_catalogue(rounds: usize, sizes: &[usize]) {
+    let mut smallest = Vec::new();
+    for &images in sizes {
+        let before = cost::resident();
+        let federation = federation((0..10).map(|number| holding(images, number)).collect());
+        let held = cost::resident().zip(before).map(|(after, before)| after.saturating_sub(before) * 1024);
+        let each = held.map_or_else(|| "?".into(), |held| (held / (10 * images as u64)).to_string());
+        println!("pages of 25 out of 10 backends of {images} images, of {each} bytes each:");
+        for (number, (name, query)) in places(images).into_iter().enumerate() {
+            let (_, learnt) = walk(&federation, query.clone(), rounds).await;
+            let (cpu, grown) = walk(&federation, query, rounds).await;
+            if number >= smallest.len() {
+                smallest.push(cpu);
+            }
+            println!(
+                "  {name}: {:.3} ms of CPU, ratio to {} images {:.2}; memory grown by {} KiB in {rounds} pages, \
+                 and by {} KiB when they were read again",
+                cpu.as_secs_f64() * 1e3,
+                sizes[0],
+                cpu.as_secs_f64() / smallest[number].as_secs_f64(),
+                kibibytes(learnt),
+                kibibytes(grown),
+            );
+        }
+    }
+}
+
+fn kibibytes(count: Option<u64>) -> String {
+    count.map_or_else(|| "?".into(), |count| count.to_string())
+}
+
+/// Where pages are read, in the orders that the Image API makes of `sort=created_at:desc` and `sort=name:asc`.
+fn places(images: usize) -> Vec<(String, Query)> {
+    let orders = [
+        ("created_at:desc", Sort::default()),
+        ("name:asc", Sort::by([(SortKey::Name, Direction::Asc), (SortKey::CreatedAt, Direction::Asc)])),
+    ];
+    let mut places = Vec::new();
+    for (name, sort) in orders {
+        let query = Query { sort, limit: NonZeroUsize::new(25), ..Query::default() };
+        let middle = query.sort.position_of(&image(5, images / 2));
+        places.push((format!("{name} from the start"), query.clone()));
+        places.push((format!("{name} from the middle"), Query { position: Some(middle), ..query }));
+    }
+    places
+}
+
+/// Reads pages one behind the other: the median of what one costs, and by how many KiB the process grew.
+async fn walk(service: &dyn ImageService, start: Query, rounds: usize) -> (Duration, Option<u64>) {
+    let mut query = start.clone();
+    let mut times = Vec::with_capacity(rounds);
+    let before = cost::resident();
+    for _ in 0..rounds {
+        let begun = cost::cpu_time();
+        let page = service.detail(&context(), &query).await.unwrap();
+        times.push(cost::cpu_time().saturating_sub(begun));
+        assert!(page.items.len() == 25 || !page.more);
+        let last = page.items.last().filter(|_| page.more);
+        query.position =
+            last.map_or_else(|| start.position.clone(), |last| Some(query.sort.position_of(last)));
+    }
+    (median(times), cost::resident().zip(before).map(|(after, before)| after.saturating_sub(before)))
 }
