@@ -35,6 +35,9 @@ mod cursor;
 mod download;
 mod exchange;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod images;
 mod links;
 mod list;
