@@ -18,7 +18,7 @@ use super::attribute::{self, Kind, LONGEST};
 use super::fault::{Fault, status_of};
 use super::links::{CURSOR, MARKER, Params};
 use super::patch::{Dialect, Patch};
-use super::{Settings, cursor, query, ranges};
+use super::{CursorKey, Settings, cursor, query, ranges};
 
 /// A query string is a client's error, or a query that holds to its contract and whose links ask for the same.
 pub fn check_query(bytes: &[u8]) {
@@ -47,9 +47,9 @@ pub fn check_query(bytes: &[u8]) {
     let first = again(params.first());
     assert!(first.last(MARKER).is_none() && first.last(CURSOR).is_none());
     assert_eq!(first.first(), params.first());
-    let next = again(params.next("an id & more", "a+cursor=", 1 << 30));
+    let next = again(params.next("an id & more", &["a+cursor=".to_owned()], 1 << 30));
     assert_eq!((next.last(MARKER), next.last(CURSOR)), (Some("an id & more"), Some("a+cursor=")));
-    let short = again(params.next("an id & more", "a+cursor=", 0));
+    let short = again(params.next("an id & more", &["a+cursor=".to_owned()], 0));
     assert_eq!((short.last(MARKER), short.last(CURSOR)), (Some("an id & more"), None));
 }
 
@@ -156,19 +156,23 @@ fn must_be_within(range: ByteRange, size: u64) {
 }
 
 /// A cursor is a client's error, or a place that fits its order and is written as a cursor of the same place. The
-/// input is taken as it comes, and as the payload of a cursor that has been wrapped as ours are.
+/// input is taken as it comes, which never has our seal and so is never a place, and as what is under our seal.
 pub fn check_cursor(bytes: &[u8]) {
-    let wrapped = URL_SAFE_NO_PAD.encode(bytes);
-    for text in std::str::from_utf8(bytes).into_iter().chain([wrapped.as_str()]) {
-        for sort in sorts() {
-            match cursor::read(text, &sort) {
-                Err(fault) => must_be_the_clients(&fault),
-                Ok(position) => {
-                    assert!(sort.check(&position).is_ok());
-                    let _ = sort.is_after(&image(true), &position);
-                    let again = cursor::read(&cursor::write(&position, &sort), &sort);
-                    assert_eq!(again.expect("our own cursor can be read"), position);
-                }
+    let key = CursorKey::of(b"a key for fuzzing, and for nothing else");
+    for sort in sorts() {
+        let encoded = URL_SAFE_NO_PAD.encode(bytes);
+        for unsealed in std::str::from_utf8(bytes).into_iter().chain([encoded.as_str()]) {
+            must_be_the_clients(&cursor::read(unsealed, &sort, &key).expect_err("it has no seal"));
+        }
+        let sealed = cursor::sealed(bytes, &key);
+        must_be_the_clients(&cursor::read(&sealed, &sort, &CursorKey::random()).expect_err("another's seal"));
+        match cursor::read(&sealed, &sort, &key) {
+            Err(fault) => must_be_the_clients(&fault),
+            Ok(mark) => {
+                assert!(sort.check(&mark.position).is_ok());
+                let _ = sort.is_after(&image(true), &mark.position);
+                let again = cursor::read(&cursor::write(&mark, &sort, &key), &sort, &key);
+                assert_eq!(again.expect("our own cursor can be read"), mark);
             }
         }
     }

@@ -64,7 +64,7 @@ impl Params {
     /// `longest`, or with none: then the marker is looked up.
     pub(super) fn next(&self, marker: &str, cursors: &[String], longest: usize) -> String {
         let with = |cursor: &String| self.link(&[(MARKER, marker), (CURSOR, cursor)]);
-        let fits = |link: &String| link.len() <= IMAGES.len() + 1 + longest;
+        let fits = |link: &String| link.len().saturating_sub(IMAGES.len() + 1) <= longest;
         cursors.iter().map(with).find(fits).unwrap_or_else(|| self.link(&[(MARKER, marker)]))
     }
 
