@@ -72,37 +72,35 @@ impl Found {
 }
 
 impl Federation {
-    /// Finds the other copies of the candidates in the `present` sources. Gives the sources that did not answer,
-    /// each with its error.
+    /// Finds the other copies of the candidates in the `present` sources, each in its own circumstances. Gives the
+    /// sources that did not answer, each with its error.
     pub(super) async fn find_copies(
         &self,
-        context: &Context,
         candidates: &[Candidate],
-        present: &[usize],
+        present: &[(usize, Context)],
         found: &mut Found,
     ) -> Vec<(usize, Error)> {
         if self.guards.len() < 2 {
             return Vec::new();
         }
-        let counted = join_all(present.iter().map(|source| self.census.settled(*source)));
+        let counted = join_all(present.iter().map(|(source, _)| self.census.settled(*source)));
         // Who is not counted by then is asked.
         let _ = tokio::time::timeout(GRACE, counted).await;
         let mut asks = Vec::new();
-        for source in present {
+        for (source, context) in present {
             let unknown: BTreeSet<&ImageId> = candidates
                 .iter()
                 .map(|candidate| &candidate.image.id)
                 .filter(|id| !found.knows(*source, id) && !self.census.lacks(*source, id))
                 .collect();
             if let Some(guard) = self.guards.get(*source).filter(|_| !unknown.is_empty()) {
-                asks.push((*source, guard, unknown.into_iter().cloned().collect::<Vec<ImageId>>()));
+                asks.push((*source, guard, context, unknown.into_iter().cloned().collect::<Vec<ImageId>>()));
             }
         }
         let bounds = self.bounds;
-        let answers = join_all(
-            asks.into_iter()
-                .map(async |(source, guard, ids)| (source, holds(guard, context, &ids, bounds).await, ids)),
-        );
+        let answers = join_all(asks.into_iter().map(async |(source, guard, context, ids)| {
+            (source, holds(guard, context, &ids, bounds).await, ids)
+        }));
         let mut failures = Vec::new();
         for (source, answer, ids) in answers.await {
             match answer {

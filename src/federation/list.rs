@@ -16,6 +16,7 @@ use image_service::{
     Context, Error, ErrorKind, Field, Filter, Image, ImageId, MemberStatus, Page, Partial, Position, Query,
     Result, Resume, SourceReport, SourceState, access,
 };
+use tokio::time::Instant;
 
 use super::copies::Found;
 use super::merge::{self, Candidate, Weave};
@@ -33,6 +34,8 @@ struct Reading<'a> {
     sources: Vec<Source>,
     failures: Vec<Error>,
     items: Vec<Image>,
+    /// When the backends were last asked for a page.
+    round: Instant,
 }
 
 /// What is known of one backend in the course of a page.
@@ -62,9 +65,17 @@ impl Federation {
         let sort = query.sort.clone();
         let weave = Weave::new(&sort, self.guards.len(), asked.position.as_ref());
         let limit = limit.get();
-        let (failures, items) = (Vec::new(), Vec::new());
-        let mut reading =
-            Reading { federation: self, context, query, asked, limit, sources, failures, items };
+        let mut reading = Reading {
+            federation: self,
+            context,
+            query,
+            asked,
+            limit,
+            sources,
+            failures: Vec::new(),
+            items: Vec::new(),
+            round: Instant::now(),
+        };
         reading.begin_at_the_same_place().await;
         reading.page(weave).await
     }
@@ -96,23 +107,38 @@ impl Reading<'_> {
         let Some(position) = &self.query.position else { return };
         let federation = self.federation;
         let (native, sources) = federation.aliases_behind(&position.id);
-        for source in sources {
-            let Some(guard) = federation.guards.get(source) else { continue };
-            let show = || guard.service().show(self.context, &native);
-            let Ok(image) = guard.read(self.context, "show", show).await else { continue };
-            if self.asked.position.as_ref() == Some(&self.query.sort.position_of(&image))
+        let shown = sources.into_iter().filter_map(|source| {
+            let (guard, context) = (federation.guards.get(source)?, self.in_time(source));
+            let native = &native;
+            Some(async move {
+                let image =
+                    guard.read(&context, "show", || guard.service().show(&context, native)).await.ok()?;
+                Some((source, image))
+            })
+        });
+        for (source, image) in join_all(shown).await.into_iter().flatten() {
+            let at_the_same_place =
+                self.asked.position.as_ref() == Some(&self.query.sort.position_of(&image));
+            let accepted = Some(MemberStatus::Accepted);
+            if at_the_same_place
                 && self.items.len() < self.limit
+                && access::is_listed(&self.context.caller, &image, accepted, self.query.scope)
             {
                 let image = federation.aliased(source, image);
-                let listed = access::is_listed(
-                    &self.context.caller,
-                    &image,
-                    Some(MemberStatus::Accepted),
-                    self.query.scope,
-                );
-                self.items.extend(Some(image).filter(|image| listed && passes(self.query, image)));
+                self.items.extend(Some(image).filter(|image| passes(self.query, image)));
             }
         }
+    }
+
+    /// The request as one source is to see it: all calls of one round share the backend's deadline.
+    fn in_time(&self, source: usize) -> Context {
+        let own = self.federation.guards.get(source).map(|guard| self.round + guard.backend().deadline);
+        let own = own.map(Instant::into_std);
+        let deadline = match (self.context.deadline, own) {
+            (Some(given), Some(own)) => Some(given.min(own)),
+            (given, own) => given.or(own),
+        };
+        Context { deadline, ..self.context.clone() }
     }
 
     async fn page(mut self, mut weave: Weave<'_>) -> Result<Page<Image>> {
@@ -167,19 +193,20 @@ impl Reading<'_> {
     ) -> Result<()> {
         let federation = self.federation;
         let limit = NonZeroUsize::new(size).unwrap_or(NonZeroUsize::MIN);
+        self.round = Instant::now();
         let first = self.sources.iter().all(|source| source.reports.is_empty());
         let asks = wanting.into_iter().filter_map(|(source, position)| {
             let resume =
                 if first { self.given_resume(source) } else { self.sources.get(source)?.resume.clone() };
-            Some((source, Query { position, resume, ..self.asked.clone() }, federation.guards.get(source)?))
+            let query = Query { position, resume, ..self.asked.clone() };
+            Some((source, query, federation.guards.get(source)?, self.in_time(source)))
         });
-        let answers = join_all(asks.map(async |(source, query, guard)| {
+        let answers = join_all(asks.map(async |(source, query, guard, context)| {
             if federation.guards.len() > 1 {
                 federation.census.begin(source, guard);
             }
-            let page =
-                || source::page(guard.service().as_ref(), self.context, &query, limit, federation.bounds);
-            (source, guard.read(self.context, "detail", page).await)
+            let page = || source::page(guard.service().as_ref(), &context, &query, limit, federation.bounds);
+            (source, guard.read(&context, "detail", page).await)
         }));
         for (source, answer) in answers.await {
             match answer {
@@ -225,9 +252,10 @@ impl Reading<'_> {
         found: &mut Found,
     ) -> Result<()> {
         let numbered = self.sources.iter().enumerate();
-        let present: Vec<usize> =
-            numbered.filter(|(_, source)| !source.absent).map(|(source, _)| source).collect();
-        for (source, error) in self.federation.find_copies(self.context, taken, &present, found).await {
+        let present = numbered.filter(|(_, source)| !source.absent);
+        let present: Vec<(usize, Context)> =
+            present.map(|(source, _)| (source, self.in_time(source))).collect();
+        for (source, error) in self.federation.find_copies(taken, &present, found).await {
             self.lose(weave, source, error);
         }
         self.check(false)

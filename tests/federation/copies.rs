@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use image_service::{
     Caller, Context, Digester, Direction, ErrorKind, Field, Filter, Image, ImageChange, ImageId,
-    ImageService, NewImage, Query, Resume, Sharing, Sort, SortKey, Timestamp, Visibility,
+    ImageService, NewImage, Query, Resume, Sharing, Sort, SortKey, SourceState, Timestamp, Visibility,
 };
 use portico::federation::{Backend, Federation, Settings};
 use portico_memory::{Memory, Options};
@@ -233,6 +233,21 @@ async fn a_copy_that_appears_behind_our_back_is_noticed_when_the_count_is_old() 
     let one = Query { limit: NonZeroUsize::new(1), ..Query::default() };
     let names: Vec<_> = walk(&federation, &one).await.into_iter().map(|image| image.name.unwrap()).collect();
     assert_eq!(names, ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_falls_silent_between_its_page_and_its_copies_costs_its_deadline_once() {
+    let a = memory([record("1", "a", 1, Some(b"x"))]);
+    let b = memory([record("2", "b", 2, Some(b"x"))]);
+    let (b, switch) = crate::noted::switched(b as Arc<dyn ImageService>);
+    let settings = Settings { census_age: Duration::ZERO, ..Settings::default() };
+    let federation = joined(vec![a as Arc<dyn ImageService>, b], settings);
+    switch.slow_down(DEADLINE / 3, Duration::from_secs(30));
+    let start = tokio::time::Instant::now();
+    let page = federation.detail(&context(), &Query::default()).await.unwrap();
+    assert_eq!(start.elapsed(), DEADLINE);
+    assert_eq!(page.sources[1].state, SourceState::Timeout);
+    assert_eq!(page.items.len(), 2, "what it gave before that is there");
 }
 
 #[tokio::test]

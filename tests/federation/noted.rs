@@ -1,7 +1,8 @@
 //! A service that notes what it is asked, and one that can be silenced.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use image_service::{
@@ -45,20 +46,39 @@ impl Notes {
     }
 }
 
-/// Makes a service silent.
+/// Makes a service silent, or slow.
 #[derive(Debug, Default)]
-pub(crate) struct Switch(AtomicBool);
+pub(crate) struct Switch {
+    silent: AtomicBool,
+    /// How long the first list takes, and each behind it.
+    slow: Mutex<Option<(Duration, Duration)>>,
+    lists: AtomicUsize,
+}
 
 impl Switch {
     pub(crate) fn silence(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on one list takes so long, and each behind it so long.
+    pub(crate) fn slow_down(&self, first: Duration, later: Duration) {
+        self.lists.store(0, Ordering::SeqCst);
+        *self.slow.lock().unwrap() = Some((first, later));
     }
 
     fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::SeqCst) {
+        if self.silent.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Unavailable, "switched off"));
         }
         Ok(())
+    }
+
+    async fn list(&self) {
+        let slow = *self.slow.lock().unwrap();
+        if let Some((first, later)) = slow {
+            let is_first = self.lists.fetch_add(1, Ordering::SeqCst) == 0;
+            tokio::time::sleep(if is_first { first } else { later }).await;
+        }
     }
 }
 
@@ -93,6 +113,7 @@ impl ImageService for Noted {
 
     async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
         self.switch.check()?;
+        self.switch.list().await;
         self.notes.note(Asked::Detail);
         self.notes.resumes.lock().unwrap().push(query.resume.clone());
         self.inner.detail(context, query).await
