@@ -22,10 +22,13 @@
 //! | `next` on a foreign host | `ok`: nobody goes there | truth |
 //! | pages that ignore the marker or repeat an image | `error` where a second page is needed, else `ok` | truth |
 //!
+//! After a few failures, but for refusals with 4xx, its breaker is open: it is not asked, and a list says `open`.
+//!
 //! *Silence* of one backend makes an id that no other has 503, *denial* 404.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends")]
 
+mod breaker;
 mod case;
 mod door;
 mod fault;

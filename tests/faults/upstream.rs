@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -34,6 +35,7 @@ pub(crate) type Mood = Option<(Fault, Where)>;
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     inside: Router,
+    taken: Arc<AtomicUsize>,
     serving: Option<JoinHandle<()>>,
     /// Keeps the port while nobody listens, so that no other test is given it.
     _port: TcpSocket,
@@ -45,7 +47,7 @@ impl Upstream {
         let port = socket();
         port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = port.local_addr().unwrap();
-        let mut upstream = Self { address, inside, serving: None, _port: port };
+        let mut upstream = Self { address, inside, taken: Arc::default(), serving: None, _port: port };
         upstream.turn(None).await;
         upstream
     }
@@ -62,7 +64,13 @@ impl Upstream {
         let socket = socket();
         socket.bind(self.address).unwrap();
         let listener = socket.listen(1024).unwrap();
-        self.serving = Some(tokio::spawn(serve(listener, mood, self.inside.clone())));
+        self.serving =
+            Some(tokio::spawn(serve(listener, mood, self.inside.clone(), Arc::clone(&self.taken))));
+    }
+
+    /// How many connections it has taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -82,11 +90,12 @@ fn socket() -> TcpSocket {
     socket
 }
 
-async fn serve(listener: TcpListener, mood: Mood, inside: Router) {
+async fn serve(listener: TcpListener, mood: Mood, inside: Router, taken: Arc<AtomicUsize>) {
     let inside = Arc::new(inside);
     let mut open = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        taken.fetch_add(1, Ordering::Relaxed);
         open.spawn(attend(stream, mood, Arc::clone(&inside)));
         while open.try_join_next().is_some() {}
     }

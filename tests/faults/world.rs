@@ -13,7 +13,7 @@ use image_service::{
 };
 use portico::api::{self, Front};
 use portico::auth::none::Nobody;
-use portico::federation::{Backend, Federation, Settings};
+use portico::federation::{Backend, Federation, Guarding, Settings};
 use portico_http::Dialect;
 use portico_memory::Memory;
 use tempfile::TempDir;
@@ -93,8 +93,14 @@ impl World {
         Self::among(Neighbours::new().await, case).await
     }
 
-    /// A world in which all is well yet.
+    /// A world in which all is well yet, and a breaker soon asks again.
     pub(crate) async fn among(neighbours: Neighbours, case: Case) -> Self {
+        let (pause, longest_pause) = (Duration::from_millis(50), Duration::from_millis(100));
+        Self::guarded(neighbours, case, Guarding { pause, longest_pause, ..Guarding::default() }).await
+    }
+
+    /// A world in which all is well yet.
+    pub(crate) async fn guarded(neighbours: Neighbours, case: Case, guarding: Guarding) -> Self {
         let mut catalogue = neighbours.entries.clone();
         let (faulty, of_faulty) = stocked(FAULTY, catalogue[0].image.created_at);
         catalogue.extend(of_faulty);
@@ -109,7 +115,7 @@ impl World {
         backends.insert(case.position, backend(FAULTY, deadline, client(&faulty).await));
         let mut members: Vec<&'static str> = neighbours.services.iter().map(|(name, _)| *name).collect();
         members.insert(case.position, FAULTY);
-        let settings = Settings { default_store: Some("memory".into()), ..Settings::default() };
+        let settings = Settings { default_store: Some("memory".into()), guarding, ..Settings::default() };
         let federation = Federation::new(backends, settings).unwrap();
         let door = Door::to(
             front(Arc::new(federation), api::Settings::default()),
@@ -132,6 +138,11 @@ impl World {
     pub(crate) async fn turns(&mut self, mood: Mood) {
         self.mood = mood;
         self.faulty.turn(mood).await;
+    }
+
+    /// How many connections the misbehaving backend has taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.faulty.taken()
     }
 
     /// The first image of a member.
