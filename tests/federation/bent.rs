@@ -28,6 +28,8 @@ pub(crate) enum Bend {
     NoRanges,
     /// Every read takes this long.
     Slow(Duration),
+    /// Every read but the first this many never ends.
+    HangsAfter(usize),
     /// Every call fails so.
     Dead(ErrorKind),
     /// New images are put into these stores in turn.
@@ -57,6 +59,9 @@ impl Bent {
             Bend::Slow(delay) => {
                 tokio::time::sleep(*delay).await;
                 Ok(())
+            }
+            Bend::HangsAfter(reads) if self.turn.fetch_add(1, Ordering::Relaxed) >= *reads => {
+                std::future::pending().await
             }
             Bend::Dead(kind) => Err(Error::new(*kind, "this backend is dead")),
             _ => Ok(()),
