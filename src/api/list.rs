@@ -36,6 +36,9 @@ pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
         // How far each backend has been read is only good for speed, so it is what is left out first.
         let cursors = [cursor(resume), cursor(None)];
         body["next"] = params.next(last.id.as_str(), &cursors, settings.query_string).into();
+    }
+    // The last page too: clients that do not look at `next` ask on from it until a page is empty.
+    if let Some(last) = items.last() {
         call.marks.put(&call.context.caller, last);
     }
     body["images"] = items.iter().map(wire::image).collect::<Vec<Value>>().into();

@@ -16,12 +16,20 @@ use image_service::{
 pub(crate) enum Bend {
     /// Pages hold at most this many images.
     ShortPages(usize),
+    /// Pages hold one image, then two, and so on up to this many, and one again.
+    RaggedPages(usize),
+    /// It filters by nothing.
+    NoFilters,
+    /// It sorts by nothing: the last ids come first, and all images at once.
+    NoOrder,
     /// There is no `detail`, no filter, and only the id to sort by.
     IndexOnly,
     /// Downloads start at the beginning or not at all.
     NoRanges,
     /// Every read takes this long.
     Slow(Duration),
+    /// Every read but the first this many never ends.
+    HangsAfter(usize),
     /// Every call fails so.
     Dead(ErrorKind),
     /// New images are put into these stores in turn.
@@ -52,6 +60,9 @@ impl Bent {
                 tokio::time::sleep(*delay).await;
                 Ok(())
             }
+            Bend::HangsAfter(reads) if self.turn.fetch_add(1, Ordering::Relaxed) >= *reads => {
+                std::future::pending().await
+            }
             Bend::Dead(kind) => Err(Error::new(*kind, "this backend is dead")),
             _ => Ok(()),
         }
@@ -67,10 +78,13 @@ impl Bent {
 
     fn shortened(&self, query: &Query) -> Query {
         let mut query = query.clone();
-        if let Bend::ShortPages(most) = self.bend {
-            let most = NonZeroUsize::new(most).unwrap();
-            query.limit = Some(query.limit.map_or(most, |limit| limit.min(most)));
-        }
+        let most = match self.bend {
+            Bend::ShortPages(most) => most,
+            Bend::RaggedPages(most) => self.turn.fetch_add(1, Ordering::Relaxed) % most + 1,
+            _ => return query,
+        };
+        let most = NonZeroUsize::new(most).unwrap();
+        query.limit = Some(query.limit.map_or(most, |limit| limit.min(most)));
         query
     }
 }
@@ -84,6 +98,8 @@ impl ImageService for Bent {
                 can.filters.clear();
                 can.sort_keys.retain(|key| *key == SortKey::Id);
             }
+            Bend::NoFilters => can.filters.clear(),
+            Bend::NoOrder => can.sort_keys.clear(),
             Bend::NoRanges => can.ranges = Support::No,
             Bend::ReadOnly => can.writes = Support::No,
             _ => {}
@@ -104,6 +120,12 @@ impl ImageService for Bent {
                 let all = Query { limit: None, ..query.clone() };
                 let mut page = self.inner.detail(context, &all).await?;
                 page.items.sort_by_key(|image| image.name.as_deref().map(str::to_lowercase));
+                Ok(page)
+            }
+            Bend::NoOrder => {
+                let all = Query { limit: None, ..query.clone() };
+                let mut page = self.inner.detail(context, &all).await?;
+                page.items.sort_by(|a, b| b.id.cmp(&a.id));
                 Ok(page)
             }
             _ => self.inner.detail(context, &self.shortened(query)).await,

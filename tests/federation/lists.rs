@@ -75,6 +75,29 @@ async fn a_hung_backend_is_named_and_left_out_at_its_deadline() {
     assert_eq!(states, [("hung", SourceState::Timeout), ("live", SourceState::Ok)]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_hangs_in_the_middle_of_a_page_costs_little_more_than_its_deadline() {
+    let query = Query { limit: limit(3), ..Query::default() };
+    let live = sorted((9..20).map(image).collect(), &query.sort);
+    let all = sorted((0..20).map(image).collect(), &query.sort);
+    assert_ne!(all[..3], live[..3]);
+    // More reads than the page and the looking for copies take, so that it does not hang in the end.
+    for (reads, slow) in (0..10).flat_map(|reads| [(reads, 0), (reads, 10)]) {
+        let slowly = bent(holding(0..9), Bend::Slow(Duration::from_millis(slow)));
+        let hangs = bent(bent(slowly, Bend::HangsAfter(reads)), Bend::ShortPages(3));
+        let federation = federation(vec![("hangs", hangs), ("live", holding(9..20))]);
+        let start = Instant::now();
+        let page = federation.detail(&context(), &query).await.unwrap();
+        let took = start.elapsed();
+        assert!(took <= DEADLINE + Duration::from_millis(50), "after {reads} reads: {took:?}");
+        // What it gave before it hung is there or not, and nothing of the others is missing.
+        let hung = page.sources[0].state == SourceState::Timeout;
+        let is_exact = page.items == all[..3] || (hung && page.items == live[..3]);
+        assert!(is_exact && page.more, "after {reads} reads: {page:?}");
+        assert!(hung || page.sources[0].state == SourceState::Ok, "after {reads} reads");
+    }
+}
+
 #[tokio::test]
 async fn each_way_to_fail_has_its_state() {
     for (kind, state) in [

@@ -4,6 +4,8 @@
 
 mod bent;
 mod copies;
+mod drawn;
+mod folded;
 mod guards;
 mod hedges;
 mod lists;
@@ -13,6 +15,7 @@ mod noted;
 #[path = "../api/paper.rs"]
 mod paper;
 mod places;
+mod weave;
 
 use std::sync::Arc;
 use std::time::Duration;
