@@ -182,7 +182,7 @@ impl Changing {
 
         let at_marker = self.held.iter().position(|(_, image)| image.id.as_str() == last);
         let any = self.turn * 104_729 % self.held.len();
-        let deleted = at_marker.filter(|_| self.turn % 2 == 0).unwrap_or(any);
+        let deleted = at_marker.filter(|_| self.turn.is_multiple_of(2)).unwrap_or(any);
         let (member, image) = self.held.swap_remove(deleted);
         let context = Context::new(Caller::administrator(), "req-change");
         self.memories[member].delete(&context, &image.id).await.unwrap();
