@@ -242,17 +242,6 @@ async fn behind_an_image_where_glance_loses_its_place_it_is_not_asked_to_go_on()
 }
 
 #[tokio::test]
-async fn a_walk_by_name_goes_on_from_its_last_image_without_reading_all_before_it() {
-    let images: Vec<Value> = (100..200).map(|n| image(n, 0)).collect();
-    let server = listing(images, Habits { cap: 10, ..Habits::default() }).await;
-    let glance = glance(&server).await;
-    let all = walk(&glance, &sorted(SortKey::Name, Direction::Asc), 10).await.unwrap();
-    assert_eq!(all, (100..200).collect::<Vec<_>>());
-    // For each page: the image at the position, its page, and the one behind.
-    assert!(server.calls().len() <= 3 * 10 + 2, "{}", server.calls().len());
-}
-
-#[tokio::test]
 async fn a_position_by_name_holds_when_its_image_has_gone() {
     let images: Vec<Value> = (100..130).filter(|n| *n != 110).map(|n| image(n, 0)).collect();
     let server = listing(images, Habits::default()).await;

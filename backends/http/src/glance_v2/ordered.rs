@@ -3,24 +3,23 @@
 //! Glance orders by microseconds that it does not show, so images of the same second come in an order that
 //! nobody else can tell. They are gathered and put in order by id, and come out when the second is over.
 //!
-//! Some servers order differently altogether: names without regard to case, unset values last. Where a page
-//! shows that, or where the server is known to lose its place, the list is given up with
+//! Some servers order differently altogether: names without regard to case, unset values last. Where that is known
+//! (`collation`), a page shows it, or the server is known to lose its place, the list is given up with
 //! [`Halt::Disorder`], to be read whole by id and sorted here. That is bounded, as it is kept in memory.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use image_service::{
-    Context, Error, ErrorKind, Image, ImageId, Position, Query, Result, Sort, SortKey, SortValue,
-};
+use image_service::{Context, Error, ErrorKind, Image, Position, Query, Result, Sort, SortKey, SortValue};
 
+use super::collation::{self, Belief};
 use super::params::{self, Order};
-use super::walk::{Budget, Halt, Walk};
+use super::walk::{Budget, Halt, Place, Walk};
 use super::{Glance, tenancy};
 
 /// Asked for beyond the limit: the image at the position itself, others of its second, and one to see what is
 /// behind.
-const MARGIN: usize = 8;
+pub(super) const MARGIN: usize = 8;
 
 /// Images of one list that the caller may see listed, in the query's order.
 #[derive(Debug)]
@@ -29,7 +28,8 @@ pub(super) struct Ordered<'a> {
     context: &'a Context,
     query: &'a Query,
     walk: Walk<'a>,
-    wanted: usize,
+    /// How often the server has been asked for more.
+    rounds: u32,
     ready: VecDeque<Image>,
     /// Images equal in all that is sorted by but the id, of which more may come.
     run: Vec<Image>,
@@ -40,24 +40,32 @@ pub(super) struct Ordered<'a> {
     ended: bool,
 }
 
+/// A list that was to be read whole.
+#[derive(Debug)]
+pub(super) enum Whole<'a> {
+    /// Here it is, sorted.
+    Sorted(Box<Ordered<'a>>),
+    /// It need not be: the server has turned out to order as we do.
+    Needless,
+}
+
 impl<'a> Ordered<'a> {
-    /// Those images that are hidden, or are not. `marker` is an image to go on behind.
+    /// Those images that are hidden, or are not, from `place` on.
     pub(super) fn new(
         glance: &'a Glance,
         context: &'a Context,
         query: &'a Query,
         budget: &'a Budget,
         hidden: bool,
-        marker: Option<ImageId>,
+        place: Option<Place>,
     ) -> Self {
         let params = params::of(query, glance.upstream.credentials(), Order::Asked, hidden);
-        let limit = query.limit.map_or(usize::MAX, std::num::NonZeroUsize::get);
         Self {
             glance,
             context,
             query,
-            walk: Walk::new(glance, context, budget, params, marker),
-            wanted: limit.saturating_add(MARGIN),
+            walk: Walk::new(glance, context, budget, params).from(place),
+            rounds: 0,
             ready: VecDeque::new(),
             run: Vec::new(),
             last: None,
@@ -66,47 +74,70 @@ impl<'a> Ordered<'a> {
         }
     }
 
-    /// The same images, read whole and sorted here.
+    /// The same images, read whole and sorted here. In `doubt` about how the server orders, that is found out on
+    /// the way if it can be.
     pub(super) async fn read_whole(
         glance: &'a Glance,
         context: &'a Context,
         query: &'a Query,
         budget: &'a Budget,
         hidden: bool,
-    ) -> Result<Self, Halt> {
+        doubt: bool,
+    ) -> Result<Whole<'a>, Halt> {
         let mut list = Self::new(glance, context, query, budget, hidden, None);
         let params = params::of(query, glance.upstream.credentials(), Order::ById, hidden);
-        list.walk = Walk::new(glance, context, budget, params, None);
+        list.walk = Walk::new(glance, context, budget, params);
         let most = glance.bounds.resort_limit.get();
         let (mut count, mut images) = (0, Vec::new());
-        while let Some(mut page) = list.walk.next(usize::MAX).await? {
+        while let Some(page) = list.walk.next(usize::MAX).await? {
             count += page.len();
-            if count > most {
-                return Err(Halt::Failed(too_many(most)));
-            }
-            page.retain(|image| query.admits(image));
             images.extend(page);
+            if doubt && glance.collation.of_text(&query.sort) == Belief::Unknown {
+                collation::learn(glance, context, query, budget, hidden, &images).await?;
+            }
+            if list.walk.has_ended() {
+                break;
+            }
+            if doubt && glance.collation.of_text(&query.sort) == Belief::Ours {
+                return Ok(Whole::Needless);
+            }
+            if !doubt {
+                images.retain(|image| query.admits(image));
+            }
+            if count > most {
+                break;
+            }
         }
+        if count > most {
+            return Err(Halt::Failed(too_many(most, doubt)));
+        }
+        images.retain(|image| query.admits(image));
         let mut images = tenancy::listed(glance, context, query, images).await?;
         images.sort_unstable_by(|a, b| query.sort.compare(a, b));
         list.ready = images.into();
         list.ended = true;
-        Ok(list)
+        Ok(Whole::Sorted(Box::new(list)))
     }
 
-    /// Reads until an image is at hand, or the end.
-    pub(super) async fn fill(&mut self) -> Result<(), Halt> {
+    /// Whether the server must be asked before it is known what comes next.
+    pub(super) fn is_about_to_ask(&self) -> bool {
+        self.ready.is_empty() && !self.ended && !self.walk.has_ended()
+    }
+
+    /// Reads until an image is at hand, or the end. `missing` is how many images are wanted altogether.
+    pub(super) async fn fill(&mut self, missing: usize) -> Result<(), Halt> {
         while self.ready.is_empty() && !self.ended {
             let mut done = Vec::new();
             if !self.walk.has_ended() && self.stands_badly() {
                 return Err(Halt::Disorder);
             }
-            match self.walk.next(self.wanted).await? {
+            // Whoever needs a second page may need many.
+            let wanted = missing.saturating_add(MARGIN).saturating_mul(1 << self.rounds.min(16));
+            self.rounds += 1;
+            match self.walk.next(wanted).await? {
                 None => self.end(&mut done),
                 Some(page) => self.sift(page, &mut done)?,
             }
-            // Whoever needs a second page may need many.
-            self.wanted = self.wanted.saturating_mul(2);
             done.retain(|image| self.query.admits(image));
             self.ready.extend(tenancy::listed(self.glance, self.context, self.query, done).await?);
         }
@@ -144,7 +175,11 @@ impl<'a> Ordered<'a> {
                 // It was made or changed after the walk had passed its place.
                 Some(Ordering::Greater) if self.walk.has_begun_again() => continue,
                 Some(Ordering::Greater) => return Err(self.out_of_order(&image, place)),
-                _ => {}
+                _ => {
+                    if let Some(last) = self.last.as_ref().filter(|_| place > 0) {
+                        self.glance.collation.saw(&self.query.sort, last, &image);
+                    }
+                }
             }
             if self.by_time {
                 let same_run = |last: &Image| self.compare_visibly(last, &image).is_eq();
@@ -174,27 +209,38 @@ impl<'a> Ordered<'a> {
         if let Some(key) = key
             && place > 0
         {
-            tracing::warn!(key = key.as_str(), "the image service behind sorts by this in another order");
-            self.glance.distrust.note(key);
+            self.glance.collation.distrust(&self.glance.name, key);
         }
         Halt::Disorder
     }
 
-    /// Compares by what the server can be held to: everything, or, where it knows microseconds, all but the id.
+    /// Compares by what the server can be held to.
     fn compare_visibly(&self, a: &Image, b: &Image) -> Ordering {
-        if !self.by_time {
-            return self.query.sort.compare(a, b);
-        }
-        let keys = self.query.sort.keys().iter().filter(|(key, _)| *key != SortKey::Id);
-        keys.map(|(key, direction)| direction.apply(key.value(a).cmp(&key.value(b))))
+        params::leading(&self.query.sort)
+            .iter()
+            .map(|(key, direction)| direction.apply(key.value(a).cmp(&key.value(b))))
             .find(|ordering| ordering.is_ne())
             .unwrap_or(Ordering::Equal)
     }
 }
 
 /// Whether a sort has a time in it.
-pub(super) fn is_by_time(sort: &Sort) -> bool {
+fn is_by_time(sort: &Sort) -> bool {
     sort.keys().iter().any(|(key, _)| matches!(key, SortKey::CreatedAt | SortKey::UpdatedAt))
+}
+
+/// Whether `image` stands before the query's position in any order that the server can mean, and where it does
+/// not lose its place.
+pub(super) fn is_surely_before(query: &Query, image: &Image) -> bool {
+    let Some(position) = &query.position else { return false };
+    let keys = params::leading(&query.sort).iter();
+    let differing = keys.zip(&position.values).find(|((key, _), value)| key.value(image) != **value);
+    let before = differing.map_or_else(
+        // Images of one second are in no order that we see.
+        || !is_by_time(&query.sort) && !query.sort.is_after(image, position),
+        |((key, direction), value)| direction.apply(key.value(image).cmp(value)).is_lt(),
+    );
+    before && !is_no_place_to_go_on(&query.sort, &query.sort.position_of(image))
 }
 
 /// Whether Glance loses its place when it is to go on behind an image that stands at `position`.
@@ -202,18 +248,22 @@ pub(super) fn is_by_time(sort: &Sort) -> bool {
 /// It takes an unset name for an empty one, and an unset size for an empty text, which some databases put
 /// behind every number. Unset and empty values then come twice or never.
 pub(super) fn is_no_place_to_go_on(sort: &Sort, position: &Position) -> bool {
-    sort.keys().iter().zip(&position.values).any(|((key, _), value)| match (key, value) {
+    params::leading(sort).iter().zip(&position.values).any(|((key, _), value)| match (key, value) {
         (SortKey::Size, SortValue::Unset | SortValue::Number(0)) | (SortKey::Name, SortValue::Unset) => true,
         (SortKey::Name, SortValue::Text(name)) => name.is_empty(),
         _ => false,
     })
 }
 
-fn too_many(most: usize) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
+fn too_many(most: usize, doubt: bool) -> Error {
+    let message = if doubt {
+        format!(
+            "how the image service behind orders text does not show in the {most} images of resort_limit; text_order can say it"
+        )
+    } else {
         format!(
             "the image service behind cannot list in this order, and has more images than the {most} of resort_limit"
-        ),
-    )
+        )
+    };
+    Error::new(ErrorKind::Unavailable, message)
 }
