@@ -13,6 +13,7 @@
 
 mod collation;
 mod download;
+mod json;
 mod list;
 mod meanwhile;
 mod ordered;

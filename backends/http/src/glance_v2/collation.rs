@@ -52,9 +52,16 @@ impl Known {
         }
     }
 
-    /// Whether that is news.
-    fn set(&self, belief: Belief) -> bool {
-        self.0.swap(belief as u8, Ordering::Relaxed) != belief as u8
+    /// Believes in our order, unless more is known already.
+    fn set_ours(&self) {
+        let (unknown, ours) = (Belief::Unknown as u8, Belief::Ours as u8);
+        // Whoever was first knew at least as much.
+        let _ = self.0.compare_exchange(unknown, ours, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Believes in another order from now on. Whether that is news.
+    fn set_other(&self) -> bool {
+        self.0.swap(Belief::Other as u8, Ordering::Relaxed) != Belief::Other as u8
     }
 }
 
@@ -72,7 +79,7 @@ impl Collation {
     pub(super) fn distrust(&self, backend: &str, key: SortKey) {
         let bit = 1 << key as u16;
         let news = self.otherwise.fetch_or(bit, Ordering::Relaxed) & bit == 0;
-        if key == SortKey::Name && self.text.set(Belief::Other) || key != SortKey::Name && news {
+        if key == SortKey::Name && self.text.set_other() || key != SortKey::Name && news {
             tracing::warn!(
                 backend,
                 key = key.as_str(),
@@ -86,7 +93,7 @@ impl Collation {
         let values = params::leading(sort).iter().map(|(key, _)| (key.value(first), key.value(second)));
         let differing = values.into_iter().find(|(a, b)| a != b);
         if differing.is_some_and(|(a, b)| a == SortValue::Unset || b == SortValue::Unset) {
-            self.unset.set(Belief::Ours);
+            self.unset.set_ours();
         }
     }
 
@@ -126,7 +133,7 @@ pub(super) async fn of_unset(
             Ok(end.is_some_and(|image| key.value(&image) == SortValue::Unset))
         };
         if end_is_unset(Direction::Desc).await? && !end_is_unset(Direction::Asc).await? {
-            if glance.collation.unset.set(Belief::Other) {
+            if glance.collation.unset.set_other() {
                 tracing::warn!(
                     backend = glance.name,
                     "the image service behind puts unset values last: lists sorted by what may be unset are sorted here"
@@ -168,9 +175,7 @@ pub(super) async fn learn(
     let [a, b] = came[..] else { return Ok(()) };
     match telling(&page.images) {
         Some((first, _)) if *first == a.id => {
-            if glance.collation.text.set(Belief::Ours) {
-                tracing::debug!(backend = glance.name, "the image service behind sorts text by bytes");
-            }
+            glance.collation.text.set_ours();
         }
         Some((first, _)) if *first == b.id => glance.collation.distrust(&glance.name, SortKey::Name),
         _ => {}
