@@ -20,6 +20,9 @@ pub(super) struct Bounds {
     pub(super) width: usize,
 }
 
+/// What part of a page may be missing for it to be taken as full.
+const NEARLY: usize = 16;
+
 /// Reads the page that `query` asks for, with a limit, from `service`.
 ///
 /// # Errors
@@ -62,7 +65,8 @@ impl Reader<'_> {
             };
             asked.position = Some(last);
             images.extend(page.items.into_iter().filter(|image| query.admits(image)));
-            if images.len() >= limit.get() || !page.more {
+            // A few that are missing on a large page are not worth another call: a short page is a page too.
+            if images.len() + limit.get() / NEARLY >= limit.get() || !page.more {
                 let more = page.more || images.len() > limit.get();
                 images.truncate(limit.get());
                 return Ok(Some(finished(images, more, page.sources)));
