@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use image_service::{Context, Filter, Image, Page, Query, Result};
 
 use super::collation::{self, Belief};
-use super::ordered::{MARGIN, Ordered, Whole};
+use super::ordered::{MARGIN, Ordered, Whole, Why};
 use super::walk::{self, Budget, Halt};
 use super::{Glance, place};
 
@@ -70,21 +70,20 @@ async fn open<'a>(
         Reading::InOrder => glance.collation.of_text(&query.sort),
         Reading::Whole => Belief::Other,
     };
-    if belief != Belief::Other {
-        let needless = || Whole::Needless;
-        let read = match belief {
-            Belief::Unknown => Ordered::read_whole(glance, context, query, budget, hidden, true).await?,
-            Belief::Ours | Belief::Other => needless(),
-        };
-        if let Whole::Sorted(list) = read {
-            return Ok(*list);
-        }
-        if collation::of_unset(glance, context, query, budget, hidden).await? != Belief::Other {
-            let place = place::before(glance, context, query, budget, hidden).await?;
-            return Ok(Ordered::new(glance, context, query, budget, hidden, place));
-        }
+    let whole = async |why| Ordered::read_whole(glance, context, query, budget, hidden, why).await;
+    let believed = match belief {
+        Belief::Ours => true,
+        Belief::Other => false,
+        Belief::Unknown => match whole(Why::Doubt).await? {
+            Whole::Sorted(list) => return Ok(*list),
+            Whole::Needless => true,
+        },
+    };
+    if believed && collation::of_unset(glance, context, query, budget, hidden).await? != Belief::Other {
+        let place = place::before(glance, context, query, budget, hidden).await?;
+        return Ok(Ordered::new(glance, context, query, budget, hidden, place));
     }
-    match Ordered::read_whole(glance, context, query, budget, hidden, false).await? {
+    match whole(Why::Disorder).await? {
         Whole::Sorted(list) => Ok(*list),
         Whole::Needless => Err(Halt::Disorder),
     }

@@ -31,6 +31,8 @@ pub(super) struct Ordered<'a> {
     /// How often the server has been asked for more.
     rounds: u32,
     ready: VecDeque<Image>,
+    /// The rest of a list that was read whole: sorted, and not yet known to be for the caller to see.
+    unchecked: VecDeque<Image>,
     /// Images equal in all that is sorted by but the id, of which more may come.
     run: Vec<Image>,
     /// The image that came last.
@@ -38,6 +40,15 @@ pub(super) struct Ordered<'a> {
     /// Whether the order hangs on a time, whose microseconds we do not see.
     by_time: bool,
     ended: bool,
+}
+
+/// Why a list is read whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The server orders otherwise, or would lose its place.
+    Disorder,
+    /// It is not known how the server orders.
+    Doubt,
 }
 
 /// A list that was to be read whole.
@@ -67,6 +78,7 @@ impl<'a> Ordered<'a> {
             walk: Walk::new(glance, context, budget, params).from(place),
             rounds: 0,
             ready: VecDeque::new(),
+            unchecked: VecDeque::new(),
             run: Vec::new(),
             last: None,
             by_time: is_by_time(&query.sort),
@@ -74,15 +86,15 @@ impl<'a> Ordered<'a> {
         }
     }
 
-    /// The same images, read whole and sorted here. In `doubt` about how the server orders, that is found out on
-    /// the way if it can be.
+    /// The same images, read whole and sorted here. In doubt about how the server orders, that is found out on the
+    /// way if it can be.
     pub(super) async fn read_whole(
         glance: &'a Glance,
         context: &'a Context,
         query: &'a Query,
         budget: &'a Budget,
         hidden: bool,
-        doubt: bool,
+        why: Why,
     ) -> Result<Whole<'a>, Halt> {
         let mut list = Self::new(glance, context, query, budget, hidden, None);
         let params = params::of(query, glance.upstream.credentials(), Order::ById, hidden);
@@ -92,29 +104,24 @@ impl<'a> Ordered<'a> {
         while let Some(page) = list.walk.next(usize::MAX).await? {
             count += page.len();
             images.extend(page);
-            if doubt && glance.collation.of_text(&query.sort) == Belief::Unknown {
-                collation::learn(glance, context, query, budget, hidden, &images).await?;
-            }
-            if list.walk.has_ended() {
-                break;
-            }
-            if doubt && glance.collation.of_text(&query.sort) == Belief::Ours {
-                return Ok(Whole::Needless);
-            }
-            if !doubt {
-                images.retain(|image| query.admits(image));
+            match why {
+                Why::Disorder => images.retain(|image| query.admits(image)),
+                Why::Doubt => {
+                    if glance.collation.of_text(&query.sort) == Belief::Unknown {
+                        collation::learn(glance, context, query, budget, hidden, &images).await?;
+                    }
+                    if glance.collation.of_text(&query.sort) == Belief::Ours && !list.walk.has_ended() {
+                        return Ok(Whole::Needless);
+                    }
+                }
             }
             if count > most {
-                break;
+                return Err(Halt::Failed(too_many(most, why)));
             }
         }
-        if count > most {
-            return Err(Halt::Failed(too_many(most, doubt)));
-        }
         images.retain(|image| query.admits(image));
-        let mut images = tenancy::listed(glance, context, query, images).await?;
         images.sort_unstable_by(|a, b| query.sort.compare(a, b));
-        list.ready = images.into();
+        list.unchecked = images.into();
         list.ended = true;
         Ok(Whole::Sorted(Box::new(list)))
     }
@@ -126,8 +133,14 @@ impl<'a> Ordered<'a> {
 
     /// Reads until an image is at hand, or the end. `missing` is how many images are wanted altogether.
     pub(super) async fn fill(&mut self, missing: usize) -> Result<(), Halt> {
-        while self.ready.is_empty() && !self.ended {
+        while self.ready.is_empty() && !(self.ended && self.unchecked.is_empty()) {
             let mut done = Vec::new();
+            if !self.unchecked.is_empty() {
+                let some = missing.saturating_add(1).min(self.unchecked.len());
+                done.extend(self.unchecked.drain(..some));
+                self.ready.extend(tenancy::listed(self.glance, self.context, self.query, done).await?);
+                continue;
+            }
             if !self.walk.has_ended() && self.stands_badly() {
                 return Err(Halt::Disorder);
             }
@@ -255,15 +268,15 @@ pub(super) fn is_no_place_to_go_on(sort: &Sort, position: &Position) -> bool {
     })
 }
 
-fn too_many(most: usize, doubt: bool) -> Error {
-    let message = if doubt {
-        format!(
-            "how the image service behind orders text does not show in the {most} images of resort_limit; text_order can say it"
-        )
-    } else {
-        format!(
+fn too_many(most: usize, why: Why) -> Error {
+    let message = match why {
+        Why::Disorder => format!(
             "the image service behind cannot list in this order, and has more images than the {most} of resort_limit"
-        )
+        ),
+        Why::Doubt => format!(
+            "how the image service behind orders text does not show in the {most} images of resort_limit; \
+             text_order can say it"
+        ),
     };
     Error::new(ErrorKind::Unavailable, message)
 }
