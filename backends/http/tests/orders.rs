@@ -343,6 +343,33 @@ async fn a_stale_or_made_up_resume_changes_nothing_in_what_is_listed() {
 }
 
 #[tokio::test]
+async fn a_resume_at_an_unset_size_where_the_server_loses_its_place_does_no_harm() {
+    let rows = (0..30).map(|n| {
+        let mut row = row(n, Some("image"), n as u32 / 3);
+        row.shown["size"] = json!((n % 2 == 0).then_some(n));
+        row
+    });
+    let database = Database::start(Kind::Sqlite, rows.collect(), 1000, ON).await;
+    for direction in [ASC, DESC] {
+        let query = by(&[(SortKey::Size, direction), (SortKey::CreatedAt, ASC)]);
+        let expected = sorted(&database, &query).await;
+        for position in elsewhere(&query, &expected) {
+            let behind: Vec<Image> =
+                expected.iter().filter(|image| query.sort.is_after(image, &position)).cloned().collect();
+            for hint in expected.iter().step_by(4) {
+                let asked = Query {
+                    position: Some(position.clone()),
+                    resume: Some(Resume::Behind(hint.id.clone())),
+                    ..query.clone()
+                };
+                let page = glance(&database).await.detail(&admin(), &asked).await.unwrap();
+                assert_eq!(named(&page.items), named(&behind), "{direction} {position:?} {}", hint.id);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_image_that_was_renamed_since_is_no_place_to_go_on_from() {
     for (name, direction) in [("zzz", ASC), ("0", ASC), ("zzz", DESC), ("0", DESC)] {
         let database = Database::start(Kind::Sqlite, many(true), 1000, ON).await;

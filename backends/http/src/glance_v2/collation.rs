@@ -90,6 +90,9 @@ impl Collation {
 
     /// Learns from two images that came in our order next to each other on one page.
     pub(super) fn saw(&self, sort: &Sort, first: &Image, second: &Image) {
+        if self.unset.get() != Belief::Unknown {
+            return;
+        }
         let values = params::leading(sort).iter().map(|(key, _)| (key.value(first), key.value(second)));
         let differing = values.into_iter().find(|(a, b)| a != b);
         if differing.is_some_and(|(a, b)| a == SortValue::Unset || b == SortValue::Unset) {

@@ -35,7 +35,7 @@ pub(super) struct Ordered<'a> {
     unchecked: VecDeque<Image>,
     /// Images equal in all that is sorted by but the id, of which more may come.
     run: Vec<Image>,
-    /// The image that came last.
+    /// The last image of the last page.
     last: Option<Image>,
     /// Whether the order hangs on a time, whose microseconds we do not see.
     by_time: bool,
@@ -184,27 +184,28 @@ impl<'a> Ordered<'a> {
                 self.end(done);
                 return Ok(());
             }
-            match self.last.as_ref().map(|last| self.compare_visibly(last, &image)) {
+            let last = if self.by_time { self.run.last() } else { done.last().or(self.last.as_ref()) };
+            let compared = last.map_or(Ordering::Less, |last| self.compare_visibly(last, &image));
+            if compared.is_gt() {
                 // It was made or changed after the walk had passed its place.
-                Some(Ordering::Greater) if self.walk.has_begun_again() => continue,
-                Some(Ordering::Greater) => return Err(self.out_of_order(&image, place)),
-                _ => {
-                    if let Some(last) = self.last.as_ref().filter(|_| place > 0) {
-                        self.glance.collation.saw(&self.query.sort, last, &image);
-                    }
+                if self.walk.has_begun_again() {
+                    continue;
                 }
+                return Err(self.out_of_order(last, &image, place));
             }
-            if self.by_time {
-                let same_run = |last: &Image| self.compare_visibly(last, &image).is_eq();
-                if !self.run.last().is_some_and(same_run) {
-                    self.close_run(done);
-                }
-                self.run.push(image.clone());
-            } else {
-                done.push(image.clone());
+            if let Some(last) = last.filter(|_| place > 0) {
+                self.glance.collation.saw(&self.query.sort, last, &image);
             }
-            self.last = Some(image);
+            if !self.by_time {
+                done.push(image);
+                continue;
+            }
+            if compared.is_ne() {
+                self.close_run(done);
+            }
+            self.run.push(image);
         }
+        self.last = if self.by_time { self.run.last() } else { done.last() }.cloned().or(self.last.take());
         Ok(())
     }
 
@@ -213,11 +214,10 @@ impl<'a> Ordered<'a> {
         done.append(&mut self.run);
     }
 
-    /// `image` should have come before the last one. `place` is where it stands on its page: within one page
+    /// `image` should have come before `last`. `place` is where it stands on its page: within one page
     /// nothing can have changed meanwhile, so that shows how the server orders.
-    fn out_of_order(&self, image: &Image, place: usize) -> Halt {
-        let differs =
-            |key: &SortKey| self.last.as_ref().is_some_and(|last| key.value(last) != key.value(image));
+    fn out_of_order(&self, last: Option<&Image>, image: &Image, place: usize) -> Halt {
+        let differs = |key: &SortKey| last.is_some_and(|last| key.value(last) != key.value(image));
         let key = self.query.sort.keys().iter().map(|(key, _)| *key).find(differs);
         if let Some(key) = key
             && place > 0

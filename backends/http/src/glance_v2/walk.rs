@@ -62,7 +62,7 @@ pub(super) enum Halt {
     Spent,
     /// The list cannot be had in the order asked for.
     Disorder,
-    /// The image to begin behind is not there.
+    /// The image to begin behind is not there, or is no place to begin at.
     Lost,
     /// A request failed, or its answer made no sense.
     Failed(Error),
@@ -82,7 +82,7 @@ pub(super) struct Walk<'a> {
     budget: &'a Budget,
     params: Params,
     marker: Option<ImageId>,
-    /// Whether there is nothing to walk if the first marker is not there.
+    /// Whether there is nothing to walk but what is behind the first marker.
     only_behind: bool,
     /// What must come first. If it does not, the marker has moved, and the walk begins at the beginning.
     first: Option<ImageId>,
@@ -119,7 +119,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The same walk behind `marker`. It halts with [`Halt::Lost`] if that image is not there.
+    /// The same walk behind `marker`. It halts with [`Halt::Lost`] if that image is not there, or the server does
+    /// not go on behind it.
     pub(super) fn only_behind(self, marker: ImageId) -> Self {
         Self { marker: Some(marker), only_behind: true, ..self }
     }
@@ -129,9 +130,6 @@ impl<'a> Walk<'a> {
         let wanted = wanted.clamp(1, self.glance.bounds.page_size.get());
         while !self.ended {
             let Some(page) = self.ask(wanted, self.marker.as_ref()).await? else {
-                if self.only_behind && self.seen.is_empty() {
-                    return Err(Halt::Lost);
-                }
                 self.begin_again()?;
                 continue;
             };
@@ -166,7 +164,9 @@ impl<'a> Walk<'a> {
             return Ok(Vec::new());
         };
         if page.images.iter().any(|image| Some(&image.id) == self.marker.as_ref()) {
-            return Err(fault::nonsense("its list does not go on behind the marker").into());
+            // A server can lose its place behind an image with unset values, which nobody has seen yet.
+            let astray = || fault::nonsense("its list does not go on behind the marker").into();
+            return Err(if self.only_behind { Halt::Lost } else { astray() });
         }
         self.ended = !page.next && page.images.len() < wanted && self.short_page_is_the_last().await?;
         self.marker = Some(last);
@@ -212,6 +212,9 @@ impl<'a> Walk<'a> {
 
     /// Goes back to the beginning, for the image at the marker has gone.
     fn begin_again(&mut self) -> Result<(), Halt> {
+        if self.only_behind {
+            return Err(Halt::Lost);
+        }
         self.restarts += 1;
         if self.restarts > RESTARTS {
             return Err(fault::nonsense("its list cannot go on from its own images").into());

@@ -95,11 +95,13 @@ fn list(kind: Kind, rows: &[Row], cap: usize, next: Option<&str>, call: &Call, s
         let Some(marker) = rows.iter().find(|row| row.shown["id"] == json!(marker)) else {
             return answer(400, &json!({"message": "no image found with that ID"}));
         };
-        // Glance compares an unset size with a text, behind which no number is.
-        let lost = sort.iter().any(|(key, _)| *key == "size" && marker.shown["size"].is_null());
         listed.retain(|row| {
-            let mut keys = sort.iter().map(|(key, asc)| directed(*asc, behind(kind, key, row, marker)));
-            !lost && keys.find(|ordering| ordering.is_ne()) == Some(Ordering::Greater)
+            let mut keys = sort.iter().map(|(key, asc)| match *key {
+                // Glance compares sizes with a text if the marker's is unset: for SQLite all texts are larger.
+                "size" if marker.shown["size"].is_null() => directed(*asc, Ordering::Less),
+                _ => directed(*asc, behind(kind, key, row, marker)),
+            });
+            keys.find(|ordering| ordering.is_ne()) == Some(Ordering::Greater)
         });
     }
     let limit = call.query["limit"].parse::<usize>().unwrap().min(cap);
