@@ -6,7 +6,7 @@
 use axum::response::Response;
 use http::StatusCode;
 use image_service::{ErrorKind, ImageId, Page, Position, Query, Sort};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::exchange::Call;
 use super::fault::Fault;
@@ -14,10 +14,21 @@ use super::links::{CURSOR, MARKER, Params};
 use super::query::{self, Listing};
 use super::{answer, cursor, partial, wire};
 
+/// A page as it is sent.
+#[derive(Serialize)]
+struct Body<'a> {
+    images: Vec<wire::Shown<'a>>,
+    first: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    schema: &'static str,
+}
+
 pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
     let params = Params::read(&call.query)?;
     let Listing { query, limit } = query::read(&params, &call.front.settings)?;
-    let mut body = json!({"images": [], "first": params.first(), "schema": "/v2/schemas/images"});
+    let mut body =
+        Body { images: Vec::new(), first: params.first(), next: None, schema: "/v2/schemas/images" };
     if limit.is_none() {
         return Ok(answer::json(StatusCode::OK, &body));
     }
@@ -25,9 +36,9 @@ pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
     let Page { items, more, sources, .. } = call.service().detail(&call.context, &query).await?;
     if let Some(last) = items.last().filter(|_| more) {
         let cursor = cursor::write(&query.sort.position_of(last), &query.sort);
-        body["next"] = params.next(last.id.as_str(), &cursor, call.front.settings.query_string).into();
+        body.next = Some(params.next(last.id.as_str(), &cursor, call.front.settings.query_string));
     }
-    body["images"] = items.iter().map(wire::image).collect::<Vec<Value>>().into();
+    body.images = items.iter().map(wire::Shown).collect();
     let mut response = answer::json(StatusCode::OK, &body);
     if let Some(report) = partial::report(&sources) {
         response.headers_mut().insert(partial::BACKENDS, report);
