@@ -86,7 +86,8 @@ impl Serialize for Shown<'_> {
         }
         for (key, value) in &image.properties {
             let key = key.as_str();
-            if !ATTRIBUTES.contains(&key) && !HIDDEN.contains(&key) && !(in_stores && key == "stores") {
+            let taken = ATTRIBUTES.contains(&key) || in_stores && key == "stores";
+            if !taken && !HIDDEN.contains(&key) {
                 shown.serialize_entry(key, value)?;
             }
         }

@@ -205,7 +205,8 @@ impl<'a> Ordered<'a> {
             }
             self.run.push(image);
         }
-        self.last = if self.by_time { self.run.last() } else { done.last() }.cloned().or(self.last.take());
+        self.last =
+            if self.by_time { self.run.last() } else { done.last() }.cloned().or_else(|| self.last.take());
         Ok(())
     }
 
