@@ -7,7 +7,7 @@
 use axum::response::Response;
 use http::StatusCode;
 use image_service::{ErrorKind, Image, ImageId, Page, Query, Sort};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::cursor::{self, Mark};
 use super::exchange::Call;
@@ -16,10 +16,21 @@ use super::links::{CURSOR, MARKER, Params};
 use super::query::{self, Listing};
 use super::{answer, partial, wire};
 
+/// A page as it is sent.
+#[derive(Serialize)]
+struct Body<'a> {
+    images: Vec<wire::Shown<'a>>,
+    first: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    schema: &'static str,
+}
+
 pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
     let params = Params::read(&call.query)?;
     let Listing { query, limit } = query::read(&params, &call.front.settings)?;
-    let mut body = json!({"images": [], "first": params.first(), "schema": "/v2/schemas/images"});
+    let mut body =
+        Body { images: Vec::new(), first: params.first(), next: None, schema: "/v2/schemas/images" };
     if limit.is_none() {
         return Ok(answer::json(StatusCode::OK, &body));
     }
@@ -35,13 +46,13 @@ pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
         };
         // How far each backend has been read is only good for speed, so it is what is left out first.
         let cursors = [cursor(resume), cursor(None)];
-        body["next"] = params.next(last.id.as_str(), &cursors, settings.query_string).into();
+        body.next = Some(params.next(last.id.as_str(), &cursors, settings.query_string));
     }
     // The last page too: clients that do not look at `next` ask on from it until a page is empty.
     if let Some(last) = items.last() {
         call.marks.put(&call.context.caller, last);
     }
-    body["images"] = items.iter().map(wire::image).collect::<Vec<Value>>().into();
+    body.images = items.iter().map(wire::Shown).collect();
     let mut response = answer::json(StatusCode::OK, &body);
     if let Some(report) = partial::report(&sources) {
         response.headers_mut().insert(partial::BACKENDS, report);

@@ -2,7 +2,8 @@
 
 use image_service::{Image, ImageId, Member, NewImage};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Value, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Value, json};
 
 use super::Settings;
 use super::attribute;
@@ -10,6 +11,32 @@ use super::fault::Fault;
 
 /// Properties in which a Glance behind us remembers which of its hosts is at work.
 const HIDDEN: [&str; 2] = ["os_glance_stage_host", "os_glance_hash_op_host"];
+
+/// What every image shows of itself, and no property can.
+const ATTRIBUTES: [&str; 22] = [
+    "id",
+    "name",
+    "status",
+    "visibility",
+    "owner",
+    "size",
+    "virtual_size",
+    "disk_format",
+    "container_format",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "os_hidden",
+    "protected",
+    "min_disk",
+    "min_ram",
+    "tags",
+    "created_at",
+    "updated_at",
+    "file",
+    "self",
+    "schema",
+];
 
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -20,48 +47,52 @@ pub(super) fn path(id: &ImageId) -> String {
 
 /// An image, its properties next to its attributes. Where they share a name, the attribute is what is shown.
 pub(super) fn image(image: &Image) -> Value {
-    let mut shown: Map<String, Value> = image
-        .properties
-        .iter()
-        .filter(|(key, _)| !HIDDEN.contains(&key.as_str()))
-        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
-        .collect();
-    if let Value::Object(attributes) = attributes(image) {
-        shown.extend(attributes);
-    }
-    if !image.stores.is_empty() {
-        shown.insert("stores".to_owned(), image.stores.join(",").into());
-    }
-    Value::Object(shown)
+    serde_json::to_value(Shown(image)).expect("an image has only text for keys")
 }
 
-fn attributes(image: &Image) -> Value {
-    let path = path(&image.id);
-    let hash = image.hash.as_ref();
-    json!({
-        "id": image.id.as_str(),
-        "name": image.name,
-        "status": image.status.as_str(),
-        "visibility": image.visibility.as_str(),
-        "owner": image.owner,
-        "size": image.size,
-        "virtual_size": image.virtual_size,
-        "disk_format": image.disk_format,
-        "container_format": image.container_format,
-        "checksum": image.checksum,
-        "os_hash_algo": hash.map(|hash| &hash.algorithm),
-        "os_hash_value": hash.map(|hash| &hash.value),
-        "os_hidden": image.hidden,
-        "protected": image.protected,
-        "min_disk": image.min_disk,
-        "min_ram": image.min_ram,
-        "tags": image.tags,
-        "created_at": image.created_at.to_string(),
-        "updated_at": image.updated_at.to_string(),
-        "file": format!("{path}/file"),
-        "self": path,
-        "schema": "/v2/schemas/image",
-    })
+/// An image as [`image`] shows it, to be written without being built first: lists have a thousand of them.
+pub(super) struct Shown<'a>(pub(super) &'a Image);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let image = self.0;
+        let path = path(&image.id);
+        let mut shown = serializer.serialize_map(None)?;
+        shown.serialize_entry("id", image.id.as_str())?;
+        shown.serialize_entry("name", &image.name)?;
+        shown.serialize_entry("status", image.status.as_str())?;
+        shown.serialize_entry("visibility", image.visibility.as_str())?;
+        shown.serialize_entry("owner", &image.owner)?;
+        shown.serialize_entry("size", &image.size)?;
+        shown.serialize_entry("virtual_size", &image.virtual_size)?;
+        shown.serialize_entry("disk_format", &image.disk_format)?;
+        shown.serialize_entry("container_format", &image.container_format)?;
+        shown.serialize_entry("checksum", &image.checksum)?;
+        shown.serialize_entry("os_hash_algo", &image.hash.as_ref().map(|hash| &hash.algorithm))?;
+        shown.serialize_entry("os_hash_value", &image.hash.as_ref().map(|hash| &hash.value))?;
+        shown.serialize_entry("os_hidden", &image.hidden)?;
+        shown.serialize_entry("protected", &image.protected)?;
+        shown.serialize_entry("min_disk", &image.min_disk)?;
+        shown.serialize_entry("min_ram", &image.min_ram)?;
+        shown.serialize_entry("tags", &image.tags)?;
+        shown.serialize_entry("created_at", &image.created_at.to_string())?;
+        shown.serialize_entry("updated_at", &image.updated_at.to_string())?;
+        shown.serialize_entry("file", &format!("{path}/file"))?;
+        shown.serialize_entry("self", &path)?;
+        shown.serialize_entry("schema", "/v2/schemas/image")?;
+        let in_stores = !image.stores.is_empty();
+        if in_stores {
+            shown.serialize_entry("stores", &image.stores.join(","))?;
+        }
+        for (key, value) in &image.properties {
+            let key = key.as_str();
+            let taken = ATTRIBUTES.contains(&key) || in_stores && key == "stores";
+            if !taken && !HIDDEN.contains(&key) {
+                shown.serialize_entry(key, value)?;
+            }
+        }
+        shown.end()
+    }
 }
 
 /// A new image from the body of a request.
@@ -96,6 +127,15 @@ mod tests {
 
     fn queued() -> Image {
         NewImage::default().into_image(&Caller::member_of("a"), Timestamp::from_second(0).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_shown_of_an_image_without_properties_are_its_attributes_each_once() {
+        let text = serde_json::to_string(&Shown(&queued())).unwrap();
+        for attribute in ATTRIBUTES {
+            assert_eq!(text.matches(&format!("\"{attribute}\":")).count(), 1, "{attribute} in {text}");
+        }
+        assert_eq!(image(&queued()).as_object().unwrap().len(), ATTRIBUTES.len());
     }
 
     #[test]

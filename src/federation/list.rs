@@ -152,7 +152,7 @@ impl Reading<'_> {
             let taken = weave.take(self.limit.saturating_add(1) - items.len());
             if taken.is_empty() {
                 let wanting = weave.wanting();
-                if wanting.is_empty() || items.len() == self.limit {
+                if wanting.is_empty() || source::is_nearly_full(items.len(), self.limit) {
                     break !wanting.is_empty();
                 }
                 self.fetch(&mut weave, wanting, size).await?;

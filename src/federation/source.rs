@@ -20,6 +20,15 @@ pub(super) struct Bounds {
     pub(super) width: usize,
 }
 
+/// What part of a page may be missing for it to be taken as full: none of a page of fewer images.
+const NEARLY: usize = 64;
+
+/// Whether `images` of `limit` are a page that is not worth another call for the rest: a few that are missing on a
+/// large page. A short page is a page too.
+pub(super) const fn is_nearly_full(images: usize, limit: usize) -> bool {
+    images.saturating_add(limit / NEARLY) >= limit
+}
+
 /// Reads the page that `query` asks for, with a limit, from `service`.
 ///
 /// # Errors
@@ -63,7 +72,7 @@ impl Reader<'_> {
             asked.position = Some(last);
             asked.resume.clone_from(&page.resume);
             images.extend(page.items.into_iter().filter(|image| query.admits(image)));
-            if images.len() >= limit.get() || !page.more {
+            if is_nearly_full(images.len(), limit.get()) || !page.more {
                 let cut = images.len() > limit.get();
                 let more = page.more || cut;
                 images.truncate(limit.get());

@@ -11,12 +11,18 @@ from processes import Process, free_port
 
 
 class Portico(Process):
-    """One front door with a directory store, a memory store and any number of Glances behind it."""
+    """One front door with a directory store, a memory store and any number of Glances behind it.
 
-    def __init__(self, directory: Path, port: int, binary: Path, glances: Mapping[str, str]) -> None:
+    `alone` leaves the directory and the memory away, and gives the Glances a minute: their speed is to be measured.
+    """
+
+    def __init__(
+        self, directory: Path, port: int, binary: Path, glances: Mapping[str, str], alone: bool = False
+    ) -> None:
         super().__init__("portico", directory, port)
         self.binary = binary
         self.admin_port = free_port()
+        self.alone = alone
         self.configuration = directory / "portico.toml"
         self.configuration.write_text(self._toml(glances))
         check = subprocess.run(
@@ -29,9 +35,6 @@ class Portico(Process):
         return [str(self.binary), "--config", str(self.configuration)]
 
     def _toml(self, glances: Mapping[str, str]) -> str:
-        data = self.directory / "data"
-        data.mkdir(exist_ok=True)
-        # TOML's basic strings are JSON's.
         parts = [
             f"""listen = "127.0.0.1:{self.port}"
 [admin]
@@ -41,8 +44,15 @@ kind = "none"
 [federation]
 partial = "serve"
 [placement]
-default = "local"
-[[backend]]
+default = "{next(iter(glances)) if self.alone else "local"}"
+"""
+        ]
+        if not self.alone:
+            data = self.directory / "data"
+            data.mkdir(exist_ok=True)
+            # TOML's basic strings are JSON's.
+            parts.append(
+                f"""[[backend]]
 name = "local"
 kind = "local"
 options = {{ path = {json.dumps(str(data))} }}
@@ -51,13 +61,13 @@ name = "scratch"
 kind = "memory"
 options = {{}}
 """
-        ]
+            )
         for name, endpoint in glances.items():
             parts.append(
                 f"""[[backend]]
 name = "{name}"
 kind = "http"
-deadline = "5s"
+deadline = "{"60s" if self.alone else "5s"}"
 options = {{ dialect = "glance-v2", endpoint = "{endpoint}", auth = {{ kind = "none" }} }}
 """
             )

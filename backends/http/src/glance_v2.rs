@@ -11,12 +11,15 @@
 //! What Glance cannot hold is refused: a property named like one of its own attributes, or under its reserved
 //! `os_glance_`, is `Invalid`.
 
+mod collation;
 mod download;
+mod json;
 mod list;
 mod meanwhile;
 mod ordered;
 mod params;
 mod patch;
+mod place;
 mod sharing;
 mod tenancy;
 mod upload;
@@ -26,13 +29,12 @@ mod write;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, Sort, SortKey, Status, Stores, Summary, Upload,
+    NewImage, Page, Query, Result, Sharing, Status, Stores, Summary, Upload,
 };
 use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +42,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::fault::{self, Asked, Credentials};
-use crate::options::{Options, TextOrder};
+use crate::options::Options;
 use crate::upstream::{Reply, Upstream};
 
 /// A Glance service as a backend.
@@ -61,7 +63,7 @@ impl GlanceV2 {
             name: name.to_owned(),
             upstream: Upstream::open(&options).await?,
             next_habit: walk::NextHabit::default(),
-            distrust: Distrust::new(options.text_order),
+            collation: collation::Collation::new(options.text_order),
             meanwhile: meanwhile::Meanwhile::default(),
             bounds: Bounds {
                 page_size: options.page_size,
@@ -163,7 +165,7 @@ struct Glance {
     name: String,
     upstream: Upstream,
     next_habit: walk::NextHabit,
-    distrust: Distrust,
+    collation: collation::Collation,
     meanwhile: meanwhile::Meanwhile,
     bounds: Bounds,
 }
@@ -214,34 +216,5 @@ impl Glance {
     /// The error that an answer without success stands for.
     fn refusal(&self, asked: Asked, what: &str, reply: &Reply) -> Error {
         fault::refusal(asked, self.upstream.credentials(), what, reply.status, &reply.body)
-    }
-}
-
-/// Sort keys by which this server does not order as we do.
-#[derive(Debug)]
-struct Distrust(AtomicU16);
-
-impl Distrust {
-    fn new(text: TextOrder) -> Self {
-        let distrust = Self(AtomicU16::new(0));
-        if text == TextOrder::Other {
-            distrust.note(SortKey::Name);
-        }
-        distrust
-    }
-
-    fn note(&self, key: SortKey) {
-        self.0.fetch_or(Self::bit(key), Ordering::Relaxed);
-    }
-
-    /// Whether a list in this order must be sorted here. Sorted by time, ids are put in order here anyway.
-    fn concerns(&self, sort: &Sort) -> bool {
-        let noted = self.0.load(Ordering::Relaxed);
-        let by_time = ordered::is_by_time(sort);
-        sort.keys().iter().any(|(key, _)| noted & Self::bit(*key) != 0 && !(by_time && *key == SortKey::Id))
-    }
-
-    const fn bit(key: SortKey) -> u16 {
-        1 << key as u16
     }
 }

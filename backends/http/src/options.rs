@@ -62,7 +62,7 @@ pub struct Options {
     /// from a place in its own. Default: 10 000.
     #[serde(default = "ten_thousand")]
     pub resort_limit: NonZeroUsize,
-    /// How the service orders names. Default: by bytes, until it shows otherwise.
+    /// How the service orders text. Default: found out.
     #[serde(default)]
     pub text_order: TextOrder,
     /// How many memberships to look up at a time for one list. Default: 8.
@@ -144,12 +144,17 @@ impl Default for Auth {
     }
 }
 
-/// How a service orders text.
+/// How a service orders text. Where it puts what is unset is found out in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TextOrder {
-    /// By bytes, as SQLite, and PostgreSQL with the collation `C`.
+    /// Not known. It is found out as soon as names are sorted by, from two of the service's own images whose names
+    /// can tell. While no two can, lists sorted by name are read whole and sorted here, within
+    /// [`Options::resort_limit`].
     #[default]
+    Auto,
+    /// By bytes, as SQLite, PostgreSQL with the collation `C`, and MySQL with a binary one. Believed until a page
+    /// shows otherwise.
     Bytes,
     /// By some rule of a language, or without regard to case, as MySQL. Lists sorted by name are then read
     /// whole and sorted here, within [`Options::resort_limit`].

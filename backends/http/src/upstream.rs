@@ -28,6 +28,9 @@ const LONGEST_REQUEST_ID: usize = 64;
 /// The most bytes that are read of a token file. Longer tokens fit no header.
 const LONGEST_TOKEN_FILE: u64 = 64 * 1024;
 
+/// No more room than this is made for an answer before it comes.
+const LARGEST_AT_ONCE: u64 = 4 << 20;
+
 /// Longer path segments name nothing that a server could have.
 const LONGEST_SEGMENT: usize = 1024;
 
@@ -150,7 +153,9 @@ impl Upstream {
     async fn whole(&self, mut response: Response) -> Result<Reply> {
         let status = response.status();
         self.key.learn_from(status).await;
-        let mut body = BytesMut::new();
+        // As long as it says it is, within reason: it may not come to that.
+        let said = response.content_length().unwrap_or(0).min(self.max_response).min(LARGEST_AT_ONCE);
+        let mut body = BytesMut::with_capacity(usize::try_from(said).unwrap_or(0));
         while let Some(chunk) = response.chunk().await.map_err(fault::silence)? {
             if body.len() as u64 + chunk.len() as u64 > self.max_response {
                 return Err(fault::nonsense(format_args!("an answer of over {} bytes", self.max_response)));

@@ -6,16 +6,17 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use futures::future::try_join_all;
-use image_service::{Context, Filter, Image, ImageId, Page, Query, Result};
+use image_service::{Context, Filter, Image, Page, Query, Result};
 
-use super::Glance;
-use super::ordered::{self, Ordered};
+use super::collation::{self, Belief};
+use super::ordered::{MARGIN, Ordered, Whole, Why};
 use super::walk::{self, Budget, Halt};
+use super::{Glance, place};
 
 /// How to read one of the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
-    /// In the server's order.
+    /// In the server's order, as far as that is ours.
     InOrder,
     /// Whole, to be sorted here.
     Whole,
@@ -27,16 +28,15 @@ pub(super) async fn page(glance: &Glance, context: &Context, query: &Query) -> R
     let most = glance.bounds.page_size;
     let query = Query { limit: Some(query.limit.map_or(most, |limit| limit.min(most))), ..query.clone() };
     let budget = Budget::new(glance.bounds.max_pages.get());
-    let marker = marker(glance, context, &query).await?;
-    let reading = if glance.distrust.concerns(&query.sort) { Reading::Whole } else { Reading::InOrder };
-    let mut lists: Vec<(bool, Reading)> = halves(&query).iter().map(|hidden| (*hidden, reading)).collect();
+    let mut lists: Vec<(bool, Reading)> =
+        halves(&query).iter().map(|hidden| (*hidden, Reading::InOrder)).collect();
     // Each round gives up the order of at least one of the two lists.
     loop {
-        match weave(glance, context, &query, &budget, &marker, &lists).await {
+        match weave(glance, context, &query, &budget, &lists).await {
             Ok(page) => return Ok(page),
             Err((_, Halt::Failed(error))) => return Err(error),
             Err((_, Halt::Spent)) => return Err(walk::spent()),
-            Err((which, Halt::Disorder)) => match lists.get_mut(which) {
+            Err((which, Halt::Disorder | Halt::Lost)) => match lists.get_mut(which) {
                 Some((_, reading @ Reading::InOrder)) => *reading = Reading::Whole,
                 _ => return Err(crate::fault::nonsense("its list has no order")),
             },
@@ -57,24 +57,35 @@ fn halves(query: &Query) -> &'static [bool] {
     }
 }
 
-/// The image at the position, if the server can go on behind it in the query's order.
-///
-/// It can if the image is still where it was, and no time is sorted by: behind an image of some microsecond lie
-/// not all the images that we put behind its second. Without a marker, a list sorted by time first begins at the
-/// position's second, and any other list is read from its start.
-async fn marker(glance: &Glance, context: &Context, query: &Query) -> Result<Option<ImageId>> {
-    let Some(position) = &query.position else { return Ok(None) };
-    let sort = &query.sort;
-    if ordered::is_by_time(sort)
-        || glance.distrust.concerns(sort)
-        || ordered::is_no_place_to_go_on(sort, position)
-    {
-        return Ok(None);
+/// Begins to read one of the lists, in the order of the server if that is ours.
+async fn open<'a>(
+    glance: &'a Glance,
+    context: &'a Context,
+    query: &'a Query,
+    budget: &'a Budget,
+    hidden: bool,
+    reading: Reading,
+) -> Result<Ordered<'a>, Halt> {
+    let belief = match reading {
+        Reading::InOrder => glance.collation.of_text(&query.sort),
+        Reading::Whole => Belief::Other,
+    };
+    let whole = async |why| Ordered::read_whole(glance, context, query, budget, hidden, why).await;
+    let believed = match belief {
+        Belief::Ours => true,
+        Belief::Other => false,
+        Belief::Unknown => match whole(Why::Doubt).await? {
+            Whole::Sorted(list) => return Ok(*list),
+            Whole::Needless => true,
+        },
+    };
+    if believed && collation::of_unset(glance, context, query, budget, hidden).await? != Belief::Other {
+        let place = place::before(glance, context, query, budget, hidden).await?;
+        return Ok(Ordered::new(glance, context, query, budget, hidden, place));
     }
-    match glance.fetch(context, &position.id).await {
-        Ok(image) => Ok((sort.position_of(&image) == *position).then_some(image.id)),
-        Err(error) if error.kind().is_silence() => Err(error),
-        Err(_) => Ok(None),
+    match whole(Why::Disorder).await? {
+        Whole::Sorted(list) => Ok(*list),
+        Whole::Needless => Err(Halt::Disorder),
     }
 }
 
@@ -84,26 +95,27 @@ async fn weave(
     context: &Context,
     query: &Query,
     budget: &Budget,
-    marker: &Option<ImageId>,
     lists: &[(bool, Reading)],
 ) -> Result<Page<Image>, (usize, Halt)> {
-    let open = lists.iter().enumerate().map(async |(which, (hidden, reading))| match reading {
-        Reading::InOrder => Ok(Ordered::new(glance, context, query, budget, *hidden, marker.clone())),
-        Reading::Whole => {
-            let whole = Ordered::read_whole(glance, context, query, budget, *hidden).await;
-            whole.map_err(|halt| (which, halt))
-        }
+    let open = lists.iter().enumerate().map(async |(which, (hidden, reading))| {
+        open(glance, context, query, budget, *hidden, *reading).await.map_err(|halt| (which, halt))
     });
     let mut sources = try_join_all(open).await?;
     let limit = query.limit.map_or(usize::MAX, NonZeroUsize::get);
     let mut items: Vec<Image> = Vec::new();
     let mut given = HashSet::new();
+    let enough = enough(limit, glance.bounds.page_size.get());
     loop {
+        // What is not known without asking may be told by the next page.
+        if items.len() >= enough && sources.iter().any(Ordered::is_about_to_ask) {
+            return Ok(Page::new(items, true));
+        }
+        let missing = limit - items.len();
         let filled = try_join_all(
             sources
                 .iter_mut()
                 .enumerate()
-                .map(async |(which, source)| source.fill().await.map_err(|halt| (which, halt))),
+                .map(async |(which, source)| source.fill(missing).await.map_err(|halt| (which, halt))),
         );
         match filled.await {
             Ok(_) => {}
@@ -129,4 +141,12 @@ async fn weave(
             items.push(image);
         }
     }
+}
+
+/// How many images make a page that is not worth another request to be filled up.
+///
+/// Where as many are asked for as the server gives at once, some of what it gives has come before, or may not be
+/// the next yet. Asking again for the few that are missing costs more than it brings.
+const fn enough(limit: usize, page_size: usize) -> usize {
+    if limit.saturating_add(MARGIN) > page_size { limit - limit / 16 } else { limit }
 }

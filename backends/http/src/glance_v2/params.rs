@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use image_service::{
-    Comparison, Direction, Field, Filter, Image, MemberScope, Query, Scope, SortKey, SortValue, Timestamp,
-    VisibilityScope,
+    Comparison, Direction, Field, Filter, Image, MemberScope, Query, Scope, Sort, SortKey, SortValue,
+    Timestamp, VisibilityScope,
 };
 
 use super::wire::RESERVED;
@@ -20,8 +20,12 @@ pub(super) type Params = Vec<(String, String)>;
 /// The order to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The query's own.
+    /// The query's own, as far as the server can be held to it: see [`leading`].
     Asked,
+    /// The same the other way round.
+    Backwards,
+    /// By one attribute alone.
+    By(SortKey, Direction),
     /// By id alone, which every server does alike and can always go on in.
     ById,
 }
@@ -106,14 +110,41 @@ pub(super) fn is_beyond(query: &Query, image: &Image) -> bool {
     })
 }
 
+/// The keys that decide where a server puts an image, as far as that can be seen: those up to the first time.
+///
+/// Behind a time, microseconds decide that nobody sees. What is equal up to there is put in order here.
+pub(super) fn leading(sort: &Sort) -> &[(SortKey, Direction)] {
+    let keys = sort.keys();
+    let time = keys.iter().position(|(key, _)| time_field(*key).is_some());
+    time.and_then(|last| keys.get(..=last)).unwrap_or(keys)
+}
+
+/// Whether a list in this order is asked for from the position's second on.
+pub(super) fn seeks(sort: &Sort) -> bool {
+    sort.keys().first().is_some_and(|(key, _)| time_field(*key).is_some())
+}
+
 fn sort(query: &Query, order: Order) -> String {
-    match order {
-        Order::ById => "id:asc".to_owned(),
-        Order::Asked => {
-            let keys = query.sort.keys().iter();
-            let words = keys.map(|(key, direction)| format!("{}:{}", key.as_str(), direction.as_str()));
-            words.collect::<Vec<_>>().join(",")
-        }
+    let leading = leading(&query.sort);
+    let by_id = query.sort.keys().last().into_iter();
+    let keys = leading.iter().filter(|(key, _)| *key != SortKey::Id).chain(by_id).copied();
+    let words: Vec<String> = match order {
+        Order::ById => vec![word(SortKey::Id, Direction::Asc)],
+        Order::By(key, direction) => vec![word(key, direction), word(SortKey::Id, direction)],
+        Order::Asked => keys.map(|(key, direction)| word(key, direction)).collect(),
+        Order::Backwards => keys.map(|(key, direction)| word(key, opposite(direction))).collect(),
+    };
+    words.join(",")
+}
+
+fn word(key: SortKey, direction: Direction) -> String {
+    format!("{}:{}", key.as_str(), direction.as_str())
+}
+
+const fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Asc => Direction::Desc,
+        Direction::Desc => Direction::Asc,
     }
 }
 
@@ -316,7 +347,7 @@ fn is_plain(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image_service::{ImageId, Position, Sort, Visibility};
+    use image_service::{ImageId, Position, Visibility};
 
     fn ask(query: &Query) -> Params {
         of(query, Credentials::Service, Order::Asked, false)

@@ -37,9 +37,22 @@ impl Budget {
         Self(AtomicUsize::new(requests))
     }
 
+    /// Takes one request out of what is left.
     fn take(&self) -> bool {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
+}
+
+/// Where in a list a walk may begin.
+///
+/// An image can change its place between two requests, and what lies behind it is then no longer what was meant.
+/// If the image that was seen right behind the marker still comes first, everything behind it comes too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The image to go on behind.
+    pub(super) marker: ImageId,
+    /// The image right behind it.
+    pub(super) first: ImageId,
 }
 
 /// Why a walk went no further.
@@ -49,6 +62,8 @@ pub(super) enum Halt {
     Spent,
     /// The list cannot be had in the order asked for.
     Disorder,
+    /// The image to begin behind is not there, or is no place to begin at.
+    Lost,
     /// A request failed, or its answer made no sense.
     Failed(Error),
 }
@@ -67,6 +82,10 @@ pub(super) struct Walk<'a> {
     budget: &'a Budget,
     params: Params,
     marker: Option<ImageId>,
+    /// Whether there is nothing to walk but what is behind the first marker.
+    only_behind: bool,
+    /// What must come first. If it does not, the marker has moved, and the walk begins at the beginning.
+    first: Option<ImageId>,
     seen: HashSet<ImageId>,
     restarts: usize,
     /// How many images may still come that have come before, since the walk began again.
@@ -75,25 +94,35 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk through the list that `params` ask for, behind `marker` if there is one.
-    pub(super) fn new(
-        glance: &'a Glance,
-        context: &'a Context,
-        budget: &'a Budget,
-        params: Params,
-        marker: Option<ImageId>,
-    ) -> Self {
+    /// A walk through the list that `params` ask for, from its beginning.
+    pub(super) fn new(glance: &'a Glance, context: &'a Context, budget: &'a Budget, params: Params) -> Self {
         Self {
             glance,
             context,
             budget,
             params,
-            marker,
+            marker: None,
+            only_behind: false,
+            first: None,
             seen: HashSet::new(),
             restarts: 0,
             repeats: 0,
             ended: false,
         }
+    }
+
+    /// The same walk from `place` on, or from the beginning if that is not as it was.
+    pub(super) fn from(self, place: Option<Place>) -> Self {
+        match place {
+            Some(Place { marker, first }) => Self { marker: Some(marker), first: Some(first), ..self },
+            None => self,
+        }
+    }
+
+    /// The same walk behind `marker`. It halts with [`Halt::Lost`] if that image is not there, or the server does
+    /// not go on behind it.
+    pub(super) fn only_behind(self, marker: ImageId) -> Self {
+        Self { marker: Some(marker), only_behind: true, ..self }
     }
 
     /// The next images, about `wanted` of them, none of which has come before. `None` at the end.
@@ -104,6 +133,12 @@ impl<'a> Walk<'a> {
                 self.begin_again()?;
                 continue;
             };
+            if let Some(first) = self.first.take()
+                && page.images.first().is_none_or(|image| image.id != first)
+            {
+                self.marker = None;
+                continue;
+            }
             let fresh = self.take(page, wanted).await?;
             if !fresh.is_empty() {
                 return Ok(Some(fresh));
@@ -129,7 +164,9 @@ impl<'a> Walk<'a> {
             return Ok(Vec::new());
         };
         if page.images.iter().any(|image| Some(&image.id) == self.marker.as_ref()) {
-            return Err(fault::nonsense("its list does not go on behind the marker").into());
+            // A server can lose its place behind an image with unset values, which nobody has seen yet.
+            let astray = || fault::nonsense("its list does not go on behind the marker").into();
+            return Err(if self.only_behind { Halt::Lost } else { astray() });
         }
         self.ended = !page.next && page.images.len() < wanted && self.short_page_is_the_last().await?;
         self.marker = Some(last);
@@ -175,41 +212,56 @@ impl<'a> Walk<'a> {
 
     /// Goes back to the beginning, for the image at the marker has gone.
     fn begin_again(&mut self) -> Result<(), Halt> {
+        if self.only_behind {
+            return Err(Halt::Lost);
+        }
         self.restarts += 1;
         if self.restarts > RESTARTS {
             return Err(fault::nonsense("its list cannot go on from its own images").into());
         }
         self.marker = None;
+        self.first = None;
         self.repeats = self.seen.len();
         Ok(())
     }
 
     /// One request. `None` if the server does not know the marker any more.
     async fn ask(&self, limit: usize, marker: Option<&ImageId>) -> Result<Option<ListPage>, Halt> {
-        if !self.budget.take() {
-            return Err(Halt::Spent);
-        }
-        let glance = self.glance;
-        let mut url = glance.images_url()?;
-        url.query_pairs_mut()
-            .extend_pairs(&self.params)
-            .append_pair("limit", &limit.to_string())
-            .extend_pairs(marker.map(|marker| ("marker", marker.as_str())));
-        let reply = glance.upstream.read(self.context, url).await?;
-        match reply.status {
-            StatusCode::OK => {
-                let page = wire::page(&reply.body)?;
-                if page.next {
-                    glance.next_habit.gives.store(true, Ordering::Relaxed);
-                }
-                Ok(Some(page))
+        ask(self.glance, self.context, self.budget, &self.params, limit, marker).await
+    }
+}
+
+/// One page of a list. `None` if the server does not know the marker.
+pub(super) async fn ask(
+    glance: &Glance,
+    context: &Context,
+    budget: &Budget,
+    params: &Params,
+    limit: usize,
+    marker: Option<&ImageId>,
+) -> Result<Option<ListPage>, Halt> {
+    if !budget.take() {
+        return Err(Halt::Spent);
+    }
+    let mut url = glance.images_url()?;
+    url.query_pairs_mut()
+        .extend_pairs(params)
+        .append_pair("limit", &limit.to_string())
+        .extend_pairs(marker.map(|marker| ("marker", marker.as_str())));
+    let reply = glance.upstream.read(context, url).await?;
+    match reply.status {
+        StatusCode::OK => {
+            let page = wire::page(&reply.body)?;
+            if page.next {
+                glance.next_habit.gives.store(true, Ordering::Relaxed);
             }
-            // Without a marker the same request was understood, or will be.
-            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if marker.is_some() => {
-                Ok(None)
-            }
-            _ => Err(glance.refusal(Asked::List, "the list", &reply).into()),
+            Ok(Some(page))
         }
+        // Without a marker the same request was understood, or will be.
+        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if marker.is_some() => {
+            Ok(None)
+        }
+        _ => Err(glance.refusal(Asked::List, "the list", &reply).into()),
     }
 }
 

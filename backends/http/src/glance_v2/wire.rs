@@ -3,9 +3,11 @@
 //! Pure. What a server must say and says wrongly is an error that names the field; what it says beyond that is
 //! a property if it is text, and is passed over if not.
 
-use image_service::{Error, Image, ImageId, Member, MultiHash, Result, Timestamp};
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
+use image_service::{Error, Image, ImageId, Member, MultiHash, Result, Timestamp};
+
+use super::json::{Json, Object};
 use crate::fault;
 
 /// Names that an image's own attributes have, or that Glance gives a meaning of its own. No property can have
@@ -56,22 +58,22 @@ pub(super) struct ListPage {
 /// Reads the body of a list.
 pub(super) fn page(body: &[u8]) -> Result<ListPage> {
     let mut object = object(body)?;
-    let Some(Value::Array(images)) = object.remove("images") else {
+    let Json::List(images) = object.take("images") else {
         return Err(wrong("images", "a list"));
     };
     let images = images.into_iter().map(image_of).collect::<Result<_>>()?;
-    let next = matches!(object.get("next"), Some(Value::String(next)) if !next.is_empty());
+    let next = matches!(object.take("next"), Json::Text(next) if !next.is_empty());
     Ok(ListPage { images, next })
 }
 
 /// Reads the body of one image.
 pub(super) fn image(body: &[u8]) -> Result<Image> {
-    image_of(Value::Object(object(body)?))
+    image_of(Json::Object(object(body)?))
 }
 
 /// Reads the body of a list of members.
 pub(super) fn members(body: &[u8]) -> Result<Vec<Member>> {
-    let Some(Value::Array(members)) = object(body)?.remove("members") else {
+    let Json::List(members) = object(body)?.take("members") else {
         return Err(wrong("members", "a list"));
     };
     members.into_iter().map(member_of).collect()
@@ -79,18 +81,18 @@ pub(super) fn members(body: &[u8]) -> Result<Vec<Member>> {
 
 /// Reads the body of one member.
 pub(super) fn member(body: &[u8]) -> Result<Member> {
-    member_of(Value::Object(object(body)?))
+    member_of(Json::Object(object(body)?))
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>> {
+fn object(body: &[u8]) -> Result<Object<'_>> {
     match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
+        Ok(Json::Object(object)) => Ok(object),
         Ok(_) => Err(fault::nonsense("an answer that is no JSON object")),
         Err(source) => Err(fault::nonsense("an answer that is no JSON").with_source(source)),
     }
 }
 
-fn image_of(value: Value) -> Result<Image> {
+fn image_of(value: Json<'_>) -> Result<Image> {
     let mut fields = Fields::of(value)?;
     let algorithm = fields.text("os_hash_algo")?;
     let hash_value = fields.text("os_hash_value")?;
@@ -122,7 +124,7 @@ fn image_of(value: Value) -> Result<Image> {
     })
 }
 
-fn member_of(value: Value) -> Result<Member> {
+fn member_of(value: Json<'_>) -> Result<Member> {
     let mut fields = Fields::of(value)?;
     Ok(Member {
         image_id: ImageId::lookup(fields.present("image_id")?),
@@ -138,27 +140,26 @@ fn wrong(field: &str, expected: &str) -> Error {
 }
 
 /// The fields of an object that have not been read yet.
-struct Fields(Map<String, Value>);
+struct Fields<'a>(Object<'a>);
 
-impl Fields {
-    fn of(value: Value) -> Result<Self> {
+impl<'a> Fields<'a> {
+    fn of(value: Json<'a>) -> Result<Self> {
         match value {
-            Value::Object(fields) => Ok(Self(fields)),
+            Json::Object(fields) => Ok(Self(fields)),
             _ => Err(fault::nonsense("an element of its list is no JSON object")),
         }
     }
 
-    /// Takes a field out. Missing is as good as null.
-    fn take(&mut self, field: &str) -> Value {
-        self.0.remove(field).unwrap_or(Value::Null)
+    fn borrowed(&mut self, field: &str) -> Result<Option<Cow<'a, str>>> {
+        match self.0.take(field) {
+            Json::Null => Ok(None),
+            Json::Text(text) => Ok(Some(text)),
+            _ => Err(wrong(field, "text")),
+        }
     }
 
     fn text(&mut self, field: &str) -> Result<Option<String>> {
-        match self.take(field) {
-            Value::Null => Ok(None),
-            Value::String(text) => Ok(Some(text)),
-            _ => Err(wrong(field, "text")),
-        }
+        Ok(self.borrowed(field)?.map(Cow::into_owned))
     }
 
     fn present(&mut self, field: &str) -> Result<String> {
@@ -167,13 +168,14 @@ impl Fields {
 
     fn word<T: std::str::FromStr<Err = Error>>(&mut self, field: &str) -> Result<T> {
         let unknown = |source| wrong(field, "a word that is known").with_source(source);
-        self.present(field)?.parse().map_err(unknown)
+        self.borrowed(field)?.ok_or_else(|| wrong(field, "there"))?.parse().map_err(unknown)
     }
 
     fn number(&mut self, field: &str) -> Result<Option<u64>> {
-        match self.take(field) {
-            Value::Null => Ok(None),
-            value => value.as_u64().map(Some).ok_or_else(|| wrong(field, "a natural number")),
+        match self.0.take(field) {
+            Json::Null => Ok(None),
+            Json::Natural(number) => Ok(Some(number)),
+            _ => Err(wrong(field, "a natural number")),
         }
     }
 
@@ -183,37 +185,40 @@ impl Fields {
     }
 
     fn flag(&mut self, field: &str) -> Result<bool> {
-        match self.take(field) {
-            Value::Null => Ok(false),
-            Value::Bool(flag) => Ok(flag),
+        match self.0.take(field) {
+            Json::Null => Ok(false),
+            Json::Flag(flag) => Ok(flag),
             _ => Err(wrong(field, "true or false")),
         }
     }
 
     fn texts(&mut self, field: &str) -> Result<Vec<String>> {
-        let texts = match self.take(field) {
-            Value::Null => Vec::new(),
-            Value::Array(texts) => texts,
+        let texts = match self.0.take(field) {
+            Json::Null => Vec::new(),
+            Json::List(texts) => texts,
             _ => return Err(wrong(field, "a list")),
         };
-        texts
-            .into_iter()
-            .map(|text| text.as_str().map(str::to_owned).ok_or_else(|| wrong(field, "a list of texts")))
-            .collect()
+        let text = |text| match text {
+            Json::Text(text) => Ok(text.into_owned()),
+            _ => Err(wrong(field, "a list of texts")),
+        };
+        texts.into_iter().map(text).collect()
     }
 
     fn time(&mut self, field: &str) -> Result<Timestamp> {
         let invalid = |source| wrong(field, "a time").with_source(source);
-        self.present(field)?.parse().map_err(invalid)
+        self.borrowed(field)?.ok_or_else(|| wrong(field, "there"))?.parse().map_err(invalid)
     }
 
     /// What nobody has taken and is text.
     fn rest(self) -> image_service::Properties {
-        let text = |(key, value)| match value {
-            Value::String(value) => Some((key, value)),
+        let text = |(key, value): (Cow<'_, str>, _)| match value {
+            Json::Text(value) if !RESERVED.contains(&key.as_ref()) => {
+                Some((key.into_owned(), value.into_owned()))
+            }
             _ => None,
         };
-        self.0.into_iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())).filter_map(text).collect()
+        self.0.into_rest().filter_map(text).collect()
     }
 }
 
@@ -221,7 +226,7 @@ impl Fields {
 mod tests {
     use super::*;
     use image_service::{ErrorKind, Status, Visibility};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn least() -> Value {
         json!({
