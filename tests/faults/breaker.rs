@@ -69,7 +69,10 @@ async fn a_backend_that_is_well_again_is_let_back_in() {
         if !is_failure(case.fault) {
             return;
         }
-        let mut world = World::among(neighbours, case).await;
+        // Long enough for the next list to find it open, also on a busy machine.
+        let pause = Duration::from_secs(1);
+        let guarding = Guarding { pause, longest_pause: pause, ..Guarding::default() };
+        let mut world = World::guarded(neighbours, case, guarding).await;
         world.fails().await;
         open(&world).await;
         world.heals().await;

@@ -90,7 +90,7 @@ async fn a_backend_that_comes_and_goes_joins_the_walk_and_loses_no_image_of_the_
     case::every(|case, neighbours| async move {
         let mut world = World::among(neighbours, case).await;
         // The marker's image may be with the one that has just gone.
-        let by = if case.position % 2 == 0 { By::Next } else { By::Marker };
+        let by = if case.position.is_multiple_of(2) { By::Next } else { By::Marker };
         walk(&mut world, by, &[Turn::Fails(0), Turn::Heals(1), Turn::Fails(2)]).await;
     })
     .await;

@@ -95,7 +95,7 @@ impl World {
 
     /// A world in which all is well yet, and a breaker soon asks again.
     pub(crate) async fn among(neighbours: Neighbours, case: Case) -> Self {
-        let (pause, longest_pause) = (Duration::from_millis(50), Duration::from_millis(100));
+        let (pause, longest_pause) = (Duration::from_millis(10), Duration::from_millis(20));
         Self::guarded(neighbours, case, Guarding { pause, longest_pause, ..Guarding::default() }).await
     }
 
