@@ -99,7 +99,8 @@ pub struct Settings {
     /// Most images of a backend whose ids are counted, so that lists need not ask it for each id that others list.
     /// 0 counts none. Default 1000.
     pub census: usize,
-    /// How long such a count is believed. Zero counts none. Default 30 seconds.
+    /// How long such a count is believed, and that a larger backend was asked for an id in vain. Zero counts none, and
+    /// asks each time. Default 30 seconds.
     pub census_age: Duration,
     /// How calls to the backends are guarded.
     pub guarding: Guarding,
@@ -167,7 +168,7 @@ impl Federation {
             return Err(Error::invalid("there are no backends"));
         }
         Ok(Self {
-            census: Census::new(backends.len(), settings.census, settings.census_age),
+            census: Census::new(backends.len(), settings.census, settings.census_age, settings.hints),
             guards: backends.into_iter().map(|backend| Arc::new(settings.guarded(backend))).collect(),
             default,
             owners: Owners::new(settings.hints, settings.hint_age),

@@ -211,7 +211,8 @@ pub struct FederationSettings {
     /// Most images of a backend whose ids are counted, so that lists need not ask it for each id that others list.
     /// 0 counts none. Default: 1000.
     pub census: usize,
-    /// How long such a count is believed. 0 counts none. Default: 30 seconds.
+    /// How long such a count is believed, and that a larger backend was asked for an id in vain. 0 counts none, and asks
+    /// each time. Default: 30 seconds.
     #[serde(with = "humantime_serde")]
     pub census_age: Duration,
 }

@@ -4,7 +4,9 @@
 //! but only after a page has come, which doubles the time that a list takes. So while the first page is on its way
 //! the ids of each backend are counted too, as an administrator sees them; what is not among them needs no asking.
 //!
-//! A census is believed for a while. A copy that somebody makes behind our back is noticed when that is over; what
+//! Of backends that hold more, it is remembered which ids they were asked for in vain, and for whom.
+//!
+//! Both are believed for a while. A copy that somebody makes behind our back is noticed when that is over; what
 //! is made through us is added at once. It says only that an id is *not* there: whoever may hold it is asked.
 
 use std::collections::HashSet;
@@ -16,6 +18,7 @@ use image_service::{
     Caller, Context, Direction, Error, ErrorKind, ImageId, ImageService, MemberScope, Position, Query,
     Result, Scope, Sort, SortKey, SourceState, VisibilityScope,
 };
+use moka::sync::Cache;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -36,6 +39,28 @@ pub(super) struct Census {
     age: Duration,
     rolls: Vec<Arc<watch::Sender<Roll>>>,
     takers: Mutex<JoinSet<()>>,
+    vain: Cache<(Viewer, ImageId), Vain>,
+}
+
+/// For whom an id was asked for: callers who see the same images are one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Viewer {
+    project: Option<String>,
+    is_admin: bool,
+}
+
+impl Viewer {
+    /// As whom `caller` sees images.
+    pub(super) fn of(caller: &Caller) -> Self {
+        Self { project: caller.project.clone(), is_admin: caller.is_admin() }
+    }
+}
+
+/// Where an id was asked for in vain.
+#[derive(Debug, Clone)]
+struct Vain {
+    since: Instant,
+    sources: Vec<usize>,
 }
 
 /// What is known of one backend.
@@ -52,9 +77,11 @@ struct Roll {
 
 impl Census {
     /// For so many backends. A backend with over `most` images is not counted, nor is any if `age` is zero.
-    pub(super) fn new(backends: usize, most: usize, age: Duration) -> Self {
+    /// Of `ids` ids at most it is remembered where they were asked for in vain.
+    pub(super) fn new(backends: usize, most: usize, age: Duration, ids: u64) -> Self {
         let rolls = (0..backends).map(|_| Arc::new(watch::Sender::new(Roll::default()))).collect();
-        Self { most, age, rolls, takers: Mutex::default() }
+        let vain = Cache::builder().max_capacity(ids).time_to_live(age.max(Duration::from_secs(1))).build();
+        Self { most, age, rolls, takers: Mutex::default(), vain }
     }
 
     /// Begins to count the ids of a backend, if that is due and not under way and the backend answers. Must be
@@ -98,6 +125,29 @@ impl Census {
             let seen = roll.since.as_ref().is_some_and(|since| since.contains(id));
             roll.is_valid() && !seen && roll.ids.as_ref().is_some_and(|ids| !ids.contains(id))
         })
+    }
+
+    /// Where an id was lately asked for in vain.
+    pub(super) fn vain(&self, viewer: &Viewer, id: &ImageId) -> Vec<usize> {
+        let vain = self.vain.get(&(viewer.clone(), id.clone()));
+        vain.filter(|vain| vain.since.elapsed() < self.age).map(|vain| vain.sources).unwrap_or_default()
+    }
+
+    /// Learns that an id was asked for in vain in these backends.
+    pub(super) fn note_vain(&self, viewer: &Viewer, id: &ImageId, sources: &[usize]) {
+        if self.age.is_zero() {
+            return;
+        }
+        let key = (viewer.clone(), id.clone());
+        let known = self.vain.get(&key).filter(|vain| vain.since.elapsed() < self.age);
+        let mut vain = known.unwrap_or_else(|| Vain { since: Instant::now(), sources: Vec::new() });
+        vain.sources.extend_from_slice(sources);
+        self.vain.insert(key, vain);
+    }
+
+    /// Forgets where ids were asked for in vain, because one goes to another backend.
+    pub(super) fn forget_vain(&self) {
+        self.vain.invalidate_all();
     }
 
     /// Learns that a backend holds these ids.

@@ -4,7 +4,7 @@
 //! So every image of a page is also looked for by its id in the other backends, with one call for each backend and
 //! page, but for those backends that are known not to hold it ([`census`](super::census)).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use image_service::{
 };
 
 use super::Federation;
+use super::census::Viewer;
 use super::guard::Guard;
 use super::merge::{Candidate, Weave};
 use super::placement::{self, Copies};
@@ -86,15 +87,20 @@ impl Federation {
         let counted = join_all(present.iter().map(|(source, _)| self.census.settled(*source)));
         // Who is not counted by then is asked.
         let _ = tokio::time::timeout(GRACE, counted).await;
+        let Some(viewer) = present.first().map(|(_, context)| Viewer::of(&context.caller)) else {
+            return Vec::new();
+        };
+        let ids: BTreeSet<&ImageId> = candidates.iter().map(|candidate| &candidate.image.id).collect();
+        let ids: Vec<(&ImageId, Vec<usize>)> =
+            ids.into_iter().map(|id| (id, self.census.vain(&viewer, id))).collect();
         let mut asks = Vec::new();
         for (source, context) in present {
-            let unknown: BTreeSet<&ImageId> = candidates
-                .iter()
-                .map(|candidate| &candidate.image.id)
-                .filter(|id| !found.knows(*source, id) && !self.census.lacks(*source, id))
-                .collect();
+            let unknown = ids.iter().filter(|(id, vain)| {
+                !vain.contains(source) && !found.knows(*source, id) && !self.census.lacks(*source, id)
+            });
+            let unknown: Vec<ImageId> = unknown.map(|(id, _)| ImageId::clone(id)).collect();
             if let Some(guard) = self.guards.get(*source).filter(|_| !unknown.is_empty()) {
-                asks.push((*source, guard, context, unknown.into_iter().cloned().collect::<Vec<ImageId>>()));
+                asks.push((*source, guard, context, unknown));
             }
         }
         let bounds = self.bounds;
@@ -102,16 +108,24 @@ impl Federation {
             (source, holds(guard, context, &ids, bounds).await, ids)
         }));
         let mut failures = Vec::new();
+        let mut vain: BTreeMap<ImageId, Vec<usize>> = BTreeMap::new();
         for (source, answer, ids) in answers.await {
             match answer {
                 Ok(images) => {
+                    let held: BTreeSet<ImageId> = images.iter().map(|image| image.id.clone()).collect();
                     for image in images {
                         found.add(source, &Arc::new(image));
+                    }
+                    for id in ids.iter().filter(|id| !held.contains(id)) {
+                        vain.entry(id.clone()).or_default().push(source);
                     }
                 }
                 Err(error) => failures.push((source, error)),
             }
             found.asked.extend(ids.into_iter().map(|id| (source, id)));
+        }
+        for (id, sources) in vain {
+            self.census.note_vain(&viewer, &id, &sources);
         }
         failures
     }

@@ -111,6 +111,7 @@ impl Federation {
         }
         self.owners.learn(&image.id, &[target]);
         self.census.add(target, [&image.id]);
+        self.census.forget_vain();
         if image.protected {
             let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
             from.write("update", from.service().update(context, &image.id, unprotect, None)).await?;

@@ -60,9 +60,10 @@ fn joined(services: Vec<Arc<dyn ImageService>>, settings: Settings) -> Federatio
     Federation::new(services.into_iter().zip(["a", "b", "c"]).map(backend).collect(), settings).unwrap()
 }
 
-/// Both ways to know who holds what: by counting ids, and by asking each time.
-fn both_ways() -> [Settings; 2] {
-    [Settings::default(), Settings { census_age: Duration::ZERO, ..Settings::default() }]
+/// All ways to know who holds what: by counting ids, by remembering what was asked, and by asking each time.
+fn all_ways() -> [Settings; 3] {
+    let remembering = Settings { census: 0, ..Settings::default() };
+    [Settings::default(), remembering, Settings { census_age: Duration::ZERO, ..Settings::default() }]
 }
 
 /// Three backends that share ids in all ways, with times and names that put copies far from their homes.
@@ -115,7 +116,7 @@ fn without_stores(mut images: Vec<Image>) -> Vec<Image> {
 async fn copies_that_differ_in_name_and_time_are_listed_once_at_their_homes_place() {
     let services = as_services(&shared());
     let expected = homes(&services).await;
-    for settings in both_ways() {
+    for settings in all_ways() {
         let federation = joined(services.clone(), settings);
         for sort in sorts() {
             let mut expected = expected.clone();
@@ -132,7 +133,7 @@ async fn copies_that_differ_in_name_and_time_are_listed_once_at_their_homes_plac
 #[tokio::test]
 async fn a_filter_is_about_the_home_and_not_about_copies() {
     let services = as_services(&shared());
-    for settings in both_ways() {
+    for settings in all_ways() {
         let federation = joined(services.clone(), settings);
         for home in homes(&services).await {
             let name = home.name.clone().unwrap();
@@ -166,7 +167,7 @@ async fn a_copy_that_the_caller_may_not_see_is_no_home() {
     };
     let a = memory([private(record("1", "hidden", 1, Some(b"x")))]);
     let b = memory([record("1", "open", 2, Some(b"x"))]);
-    for settings in both_ways() {
+    for settings in all_ways() {
         let federation = joined(as_services(&[a.clone(), b.clone()]), settings);
         for (caller, expected) in [(Caller::member_of("other"), "open"), (Caller::administrator(), "hidden")]
         {
@@ -186,7 +187,7 @@ async fn a_page_of_nothing_but_copies_does_not_end_the_list() {
     };
     let a = memory(numbers(|number| number));
     let b = memory(numbers(|number| number + 1000));
-    for settings in both_ways() {
+    for settings in all_ways() {
         let federation = joined(as_services(&[a.clone(), b.clone()]), settings);
         let query = Query { limit: NonZeroUsize::new(2), ..Query::default() };
         let page = federation.detail(&context(), &query).await.unwrap();
@@ -219,6 +220,27 @@ async fn a_list_counts_ids_while_it_waits_and_asks_nobody_for_what_it_knows() {
         federation.detail(&context(), &query).await.unwrap();
     }
     assert_eq!(note.count(Asked::Detail), 2, "nobody else has anything to look up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_large_backend_was_asked_for_in_vain_is_not_asked_again_for_a_while() {
+    let (notes, services): (Vec<_>, Vec<_>) = (0..2)
+        .map(|number| record(&number.to_string(), "x", number, None))
+        .map(|record| noted(memory([record]) as Arc<dyn ImageService>))
+        .unzip();
+    let settings = Settings { census: 0, ..Settings::default() };
+    let federation = joined(services, settings);
+    for (expected, caller) in [(2, "a"), (1, "a"), (2, "b")] {
+        let context = Context::new(Caller::member_of(caller), "req-test");
+        federation.detail(&context, &Query::default()).await.unwrap();
+        for note in &notes {
+            assert_eq!((note.count(Asked::Detail), note.count(Asked::Index)), (expected, 0), "{caller}");
+            note.forget();
+        }
+    }
+    tokio::time::advance(Settings::default().census_age).await;
+    federation.detail(&Context::new(Caller::member_of("a"), "req-test"), &Query::default()).await.unwrap();
+    assert_eq!(notes[0].count(Asked::Detail), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -280,7 +302,7 @@ fn derived() -> ImageId {
 
 #[tokio::test]
 async fn other_data_under_one_id_is_another_image_with_a_derived_id() {
-    for settings in both_ways() {
+    for settings in all_ways() {
         let federation = joined(as_services(&conflicting()), settings);
         for sort in sorts() {
             for size in 1..5 {
@@ -393,7 +415,7 @@ async fn each_backend_is_told_the_last_image_of_its_own_that_has_passed() {
 async fn a_backend_of_short_pages_and_one_without_lists_of_details_have_copies_too() {
     let memories = shared();
     let expected = homes(&as_services(&memories)).await;
-    for settings in both_ways() {
+    for settings in all_ways() {
         let mut services = as_services(&memories);
         services[0] = bent(services[0].clone(), Bend::ShortPages(2));
         services[2] = bent(services[2].clone(), Bend::IndexOnly);
