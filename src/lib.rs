@@ -38,12 +38,13 @@
 //! 2. [`api`] gives the request an id and a span, finds the action, and asks [`auth`] for the caller.
 //! 3. The query string becomes an [`image_service::Query`]; a bad value is 400 with its key's name, and no backend
 //!    has been asked for anything.
-//! 4. A marker or cursor becomes a position: sort values and id of the last image seen.
+//! 4. A marker or cursor becomes a position: sort values and id of the last image seen. A cursor must have our seal, and
+//!    also says how far each backend has been read; a marker is looked up, or known from the page that ended with it.
 //! 5. The federation asks every backend at once for two images behind that position, each within its deadline; one
 //!    that failed too often of late is not asked. What a backend does not do by itself (filter, sort, detail) is done
 //!    here.
-//! 6. The parts are woven by the total order, cut at the horizon of those that have more, and copies of one image
-//!    become one.
+//! 6. The parts are woven by the total order, as far as the horizon of those that have more. Whoever else may hold an
+//!    id on the page is asked for it, and each image is given out once, at its home's place.
 //! 7. Who holds which image is remembered as a hint.
 //! 8. The images are written with `first` and `next`, and the header `Portico-Backends` tells how each backend fared.
 //!

@@ -43,7 +43,8 @@ PROPERTIES = 8
 def _sow(database: Path) -> set[str]:
     """Images with properties, straight into a Glance's database: ten thousand requests would take minutes.
 
-    Names have capitals here and there, as names have. Most stand alone in their second. Every tenth stretch of forty shares one, as images do that a script made.
+    Names have capitals here and there, as names have. Most stand alone in their second; every tenth stretch of forty
+    shares one, as images do that a script made.
     Microseconds, which no answer shows, run against the order of the ids as often as with it.
     """
     ids = [str(uuid.uuid5(uuid.NAMESPACE_OID, str(number))) for number in range(IMAGES)]
