@@ -92,7 +92,7 @@ impl Federation {
             if let Filter::Text { field: Field::Id, any_of } = filter {
                 let ids = any_of.iter().map(|id| ImageId::lookup(id.as_str()));
                 let natives: Vec<String> =
-                    ids.filter_map(|id| Some(self.possible_alias(&id)?.1.as_str().to_owned())).collect();
+                    ids.filter_map(|id| Some(self.known_alias(&id)?.1.as_str().to_owned())).collect();
                 any_of.extend(natives);
             }
         }

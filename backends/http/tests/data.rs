@@ -4,7 +4,7 @@
 
 mod server;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -289,6 +289,26 @@ async fn an_upload_that_breaks_off_reaches_the_server_as_broken_and_leaves_no_im
             assert!(puts.iter().all(|put| put.body.1 == Ended::BrokenOff), "{puts:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_server_that_begins_with_a_broken_upload_only_later_is_waited_for() {
+    let looks = AtomicUsize::new(0);
+    let server = Server::start(move |call| {
+        let mut image = image(1, 0);
+        image["disk_format"] = json!("raw");
+        image["container_format"] = json!("bare");
+        // Looked at once before the upload. Then still queued, saving, and queued when it has failed there too.
+        let look = if call.method == Method::GET { looks.fetch_add(1, Ordering::SeqCst) } else { 0 };
+        image["status"] = json!(if look == 2 { "saving" } else { "queued" });
+        answer(200, &image)
+    })
+    .await;
+    let patient = Options { settle_timeout: Duration::from_secs(10), ..options(&server) };
+    let glance = GlanceV2::open("there", patient).await.unwrap();
+    let update = glance.update(&admin(), &one(), ImageChange::default(), Some(breaking_off())).await;
+    assert_eq!(update.unwrap_err().kind(), ErrorKind::Incomplete);
+    assert_eq!(server.count(&Method::GET, id(1).as_str()), 4, "it is over when the server has ended it");
 }
 
 #[tokio::test]

@@ -26,6 +26,12 @@ const TRIES: u32 = 5;
 /// The pause before looking again, which doubles each time.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The longest such pause while an upload that broke off settles.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How late a Glance may begin with an upload that has broken off already.
+const LATE_BEGINNING: Duration = Duration::from_secs(3);
+
 /// Makes an image, with data if an upload comes with it.
 pub(super) async fn create(
     glance: Arc<Glance>,
@@ -251,16 +257,24 @@ async fn make_good(
 }
 
 /// The image once Glance has noticed how its upload ended, or when we have waited long enough for that.
+///
+/// A Glance with much to do begins with an upload only after it has broken off. Until it is seen to save, an image that
+/// is queued may thus be one that will be saving in a moment, and would refuse the next upload.
 async fn settled(glance: &Glance, context: &Context, id: &ImageId) -> Result<Image> {
     let deadline = Instant::now() + glance.bounds.settle_timeout;
+    let begins = Instant::now() + glance.bounds.settle_timeout.min(LATE_BEGINNING);
     let mut pause = PAUSE;
+    let mut was_saving = false;
     loop {
         let image = glance.fetch(context, id).await?;
-        if image.status != Status::Saving || Instant::now() + pause > deadline {
+        was_saving |= image.status == Status::Saving;
+        let may_begin = image.status == Status::Queued && !was_saving && Instant::now() + pause <= begins;
+        let goes_on = image.status == Status::Saving && Instant::now() + pause <= deadline;
+        if !may_begin && !goes_on {
             return Ok(image);
         }
         tokio::time::sleep(pause).await;
-        pause *= 2;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
