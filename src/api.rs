@@ -82,6 +82,14 @@ pub struct Front {
     pub settings: Settings,
 }
 
+impl Front {
+    /// A front door on `service`, with nothing beside it.
+    #[must_use]
+    pub fn new(service: Arc<dyn ImageService>, auth: Arc<dyn Auth>, settings: Settings) -> Self {
+        Self { service, auth, settings }
+    }
+}
+
 /// What every request is answered from.
 #[derive(Debug, Clone)]
 struct Desk {

@@ -19,7 +19,7 @@ use crate::registry::{self, Planned};
 pub use report::report;
 pub use settings::{
     Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat, Pages,
-    Placement, TokensFile,
+    Placement, StateSettings, TokensFile,
 };
 
 /// What the file says, key by key. `Default` is what holds where it says nothing.
@@ -51,6 +51,8 @@ pub struct Config {
     pub guard: Guard,
     /// Where new images go.
     pub placement: Placement,
+    /// Where the service keeps what it needs beside the images.
+    pub state: StateSettings,
     /// The stores, first ones first.
     #[serde(rename = "backend")]
     pub backends: Vec<BackendEntry>,
@@ -70,6 +72,7 @@ impl Default for Config {
             federation: FederationSettings::default(),
             guard: Guard::default(),
             placement: Placement::default(),
+            state: StateSettings::default(),
             backends: Vec::new(),
         }
     }

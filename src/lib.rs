@@ -14,6 +14,7 @@
 //! config             TOML text to a configuration, or every fault in it with key and line
 //! registry           kind of backend to the crate that makes it: the one list
 //! server             connections within bounds, drain
+//! state              the directory of what this process keeps beside the images
 //! admin              metrics and health, on a listener of their own
 //! api, auth          the Image API v2; the head of a request to a caller
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
@@ -73,4 +74,5 @@ pub mod federation;
 pub mod registry;
 pub mod run;
 pub mod server;
+pub mod state;
 pub mod telemetry;

@@ -22,6 +22,7 @@ use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Guarding};
 use crate::registry::Planned;
 use crate::server::{self, Ending, Server, Signals, Stop};
+use crate::state::State;
 use watch::{Running, Watch};
 
 /// Why there is no service.
@@ -31,6 +32,8 @@ pub enum Failure {
     Config(Vec<Fault>),
     /// A backend could not be opened.
     Backend(String, Error),
+    /// The directory of the service's own state cannot be used.
+    State(Error),
     /// The backends could not be joined.
     Federation(Error),
     /// The address that stands under this key could not be bound.
@@ -44,6 +47,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Config(faults) => write!(f, "the configuration has {} faults", faults.len()),
             Self::Backend(name, _) => write!(f, "the backend '{name}' cannot be opened"),
+            Self::State(_) => f.write_str("state.directory cannot be used"),
             Self::Federation(_) => f.write_str("the backends cannot be joined"),
             Self::Bind(key, address, _) => write!(f, "{key}: cannot listen on {address}"),
             Self::System(_) => f.write_str("the system refuses to run this service"),
@@ -55,7 +59,7 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Config(_) => None,
-            Self::Backend(_, source) | Self::Federation(source) => Some(source),
+            Self::Backend(_, source) | Self::State(source) | Self::Federation(source) => Some(source),
             Self::Bind(_, _, source) | Self::System(source) => Some(source),
         }
     }
@@ -68,7 +72,7 @@ impl Failure {
         match self {
             Self::Config(_) => true,
             Self::Backend(_, error) | Self::Federation(error) => error.kind() == ErrorKind::Invalid,
-            Self::Bind(..) | Self::System(_) => false,
+            Self::State(_) | Self::Bind(..) | Self::System(_) => false,
         }
     }
 }
@@ -83,17 +87,16 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
         tracing::warn!("{warning}");
     }
     let callers = Callers::open(&config).await?;
+    // Held until the end: what is in it is this process's alone.
+    let _state = open_state(&config).await?;
     let federation = Federation::new(open(backends).await?, federation_settings(&config));
     let metrics = Arc::new(Metrics::new());
     let observer = Arc::clone(&metrics) as Arc<dyn Observer>;
     let federation = Arc::new(federation.map_err(Failure::Federation)?.observed(observer));
     // Until here a signal ends the process at once: nobody is being served, and stores stand a sudden end.
     let signals = Signals::take_over().map_err(Failure::System)?;
-    let front = Front {
-        service: Arc::clone(&federation) as Arc<dyn ImageService>,
-        auth: callers.auth(),
-        settings: api_settings(&config),
-    };
+    let service = Arc::clone(&federation) as Arc<dyn ImageService>;
+    let front = Front::new(service, callers.auth(), api_settings(&config));
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
     let (server, address) = bind("listen", config.listen, server_settings(&config))?;
     let stop = Stop::default();
@@ -136,6 +139,12 @@ async fn open(planned: Vec<Planned>) -> Result<Vec<Backend>, Failure> {
         backends.push(Backend { name, kind: kind.to_owned(), description, service, deadline });
     }
     Ok(backends)
+}
+
+/// Takes the directory of the service's own state, if there is to be one.
+async fn open_state(config: &Config) -> Result<Option<State>, Failure> {
+    let Some(directory) = config.state.directory.clone() else { return Ok(None) };
+    blocking(move || State::open(&directory)).await?.map(Some).map_err(Failure::State)
 }
 
 /// The configured way to know callers.

@@ -62,6 +62,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("federation", keys_of::<config::FederationSettings>()),
         ("guard", keys_of::<config::Guard>()),
         ("placement", keys_of::<config::Placement>()),
+        ("state", keys_of::<config::StateSettings>()),
         ("backend", keys_of::<BackendEntry>()),
         ("backend.guard", keys_of::<config::GuardOfBackend>()),
         ("local", keys_of::<portico_local::Options>()),

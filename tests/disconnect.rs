@@ -53,7 +53,7 @@ impl Served {
         };
         let federation = Arc::new(Federation::new(vec![backend], Default::default()).unwrap());
         let settings = api::Settings::default();
-        let router = api::router(Front { service: federation.clone(), auth: Arc::new(Nobody), settings });
+        let router = api::router(Front::new(federation.clone(), Arc::new(Nobody), settings));
         let settings = portico::server::Settings {
             connections: NonZeroUsize::new(16).unwrap(),
             head: 8 * 1024,

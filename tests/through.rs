@@ -41,7 +41,7 @@ fn federation() -> Arc<dyn ImageService> {
 
 async fn through_the_front() -> Fixture {
     let settings = api::Settings::default();
-    let router = api::router(Front { service: federation(), auth: Arc::new(Nobody), settings });
+    let router = api::router(Front::new(federation(), Arc::new(Nobody), settings));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

@@ -54,7 +54,7 @@ fn door(services: impl IntoIterator<Item = Arc<dyn ImageService>>) -> Router {
         deadline: Duration::from_secs(30),
     });
     let service = Arc::new(Federation::new(backends.collect(), Settings::default()).unwrap());
-    api::router(Front { service, auth: Arc::new(Nobody), settings: api::Settings::default() })
+    api::router(Front::new(service, Arc::new(Nobody), api::Settings::default()))
 }
 
 /// The ids in the order that a list must have.

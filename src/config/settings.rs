@@ -27,6 +27,22 @@ impl Default for Admin {
     }
 }
 
+/// `[state]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateSettings {
+    /// The directory of what the service keeps beside the images, for one process alone; it is made if it is not
+    /// there. `off` keeps nothing, and what needs it is then not served. Default: `state` in the working directory.
+    #[serde(deserialize_with = "directory_or_off")]
+    pub directory: Option<PathBuf>,
+}
+
+impl Default for StateSettings {
+    fn default() -> Self {
+        Self { directory: Some(PathBuf::from("./state")) }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -360,6 +376,15 @@ fn address_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<S
     text.parse().map(Some).map_err(|_| {
         D::Error::custom(format!("'{text}' is neither an address and port, such as 127.0.0.1:9293, nor off"))
     })
+}
+
+fn directory_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.as_str() {
+        "" => Err(D::Error::custom("must name a directory, or be off")),
+        "off" => Ok(None),
+        _ => Ok(Some(PathBuf::from(text))),
+    }
 }
 
 /// An address that links can begin with, as it is sent: host in lower case, other characters encoded.

@@ -47,7 +47,7 @@ impl Door {
 
     pub(crate) fn with(service: Arc<dyn ImageService>, settings: Settings) -> Self {
         paper::ready();
-        Self(router(Front { service, auth: Arc::new(Believing), settings }))
+        Self(router(Front::new(service, Arc::new(Believing), settings)))
     }
 
     /// A door to an empty memory.

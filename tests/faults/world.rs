@@ -164,7 +164,7 @@ async fn upstream(memory: Arc<Memory>, largest_page: usize) -> Upstream {
 }
 
 fn front(service: Arc<dyn ImageService>, settings: api::Settings) -> Router {
-    api::router(Front { service, auth: Arc::new(Nobody), settings })
+    api::router(Front::new(service, Arc::new(Nobody), settings))
 }
 
 fn backend(name: &str, deadline: Duration, service: Arc<dyn ImageService>) -> Backend {

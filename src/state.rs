@@ -1,0 +1,81 @@
+//! The directory of what this process keeps beside the images: who may have it, and what is where in it.
+//!
+//! It belongs to one process at a time. Each part that keeps something has files of its own in it, by the names that
+//! [`State::path`] is asked for. It must not know what the files hold.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use image_service::{Error, ErrorKind, Result};
+
+/// The directory, taken for this process until this is dropped.
+#[derive(Debug)]
+pub struct State {
+    root: PathBuf,
+    /// Locked; closing it, in whatever way the process ends, unlocks.
+    _lock: File,
+}
+
+impl State {
+    /// Takes `directory`, which is made, for nobody else to read, if it is not there. Blocks on the file system.
+    ///
+    /// # Errors
+    /// `Unavailable`, with the path, if it cannot be made or written, or another process has it.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let failed = |error: io::Error| {
+            let message = format!("{} cannot be used", directory.display());
+            Error::new(ErrorKind::Unavailable, message).with_source(error)
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        // Other programs may change the working directory's name, and relative paths with it; not this one's.
+        let root = directory.canonicalize().map_err(failed)?;
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = lock.open(root.join("lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("{} is in use by another process", root.display());
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// Where the file or directory called `name` is, whether it is there or not.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn it_is_made_for_nobody_else_to_read_and_taken_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("a/state");
+        let state = State::open(&directory).unwrap();
+        assert_eq!(directory.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(state.path("x"), directory.canonicalize().unwrap().join("x"));
+        let error = State::open(&directory).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.message().contains("another process"), "{error}");
+        drop(state);
+        State::open(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_a_directory_is_told_by_its_path() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = State::open(&file).unwrap_err();
+        assert!(error.message().contains("file"), "{error}");
+    }
+}
