@@ -69,6 +69,7 @@ use crate::auth::Auth;
 use marks::Marks;
 
 pub use cursor::CursorKey;
+pub use policy::{Policy, Roles};
 
 /// What the front door stands on.
 #[derive(Debug)]
@@ -125,6 +126,8 @@ pub struct Settings {
     pub read_deadline: Duration,
     /// How long a client may pause while it sends a body. Default: one minute.
     pub body_pause: Duration,
+    /// Which role may do what. Default: as with Glance.
+    pub policy: Policy,
     /// The disk formats that an image may have.
     pub disk_formats: Vec<String>,
     /// The container formats that an image may have.
@@ -147,6 +150,7 @@ impl Default for Settings {
             mark_age: Duration::from_secs(3600),
             read_deadline: Duration::from_secs(60),
             body_pause: Duration::from_secs(60),
+            policy: Policy::default(),
             disk_formats: words(&[
                 "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop",
             ]),

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use crate::api::Policy;
 use crate::document::{Document, Fault, Place, read_text};
 use crate::registry::{self, Planned};
 pub use report::report;
@@ -39,6 +40,8 @@ pub struct Config {
     pub log: Log,
     /// Who may use the service.
     pub auth: Auth,
+    /// Which role may do what.
+    pub policy: Policy,
     /// The bounds on what a client may take of this process.
     pub limits: Limits,
     /// How long lists are.
@@ -66,6 +69,7 @@ impl Default for Config {
             admin: Admin::default(),
             log: Log::default(),
             auth: Auth::default(),
+            policy: Policy::default(),
             limits: Limits::default(),
             pages: Pages::default(),
             formats: Formats::default(),

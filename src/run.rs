@@ -266,6 +266,7 @@ fn api_settings(config: &Config) -> api::Settings {
         mark_age: config.pages.mark_age,
         read_deadline: limits.read_deadline,
         body_pause: limits.idle,
+        policy: config.policy.clone(),
         disk_formats: config.formats.disk.clone(),
         container_formats: config.formats.container.clone(),
     }

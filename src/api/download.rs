@@ -12,7 +12,7 @@ use image_service::{Data, ImageId};
 use super::exchange::Call;
 use super::fault::Fault;
 use super::links::Params;
-use super::{answer, policy, ranges};
+use super::{answer, ranges};
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
@@ -20,10 +20,7 @@ pub(super) async fn download(call: &Call, id: &ImageId) -> Result<Response, Faul
     if Params::read(&call.query)?.last("prefer").is_some() {
         return Err(Fault::bad_request("prefer: this site chooses the store that it reads from"));
     }
-    if let Err(fault) = policy::may_download(&call.context.caller) {
-        call.service().show(&call.context, id).await?;
-        return Err(fault);
-    }
+    call.permit_on(&call.policy().download_image, "read image data", id).await?;
     match open(call, id).await {
         Err(fault) if fault.status() == StatusCode::RANGE_NOT_SATISFIABLE => {
             unsatisfied(call, id, fault).await

@@ -14,11 +14,12 @@ use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
-use image_service::{Caller, Context, ImageId, ImageService, Store};
+use image_service::{Caller, Context, Error, Image, ImageId, ImageService, Store};
 use tracing::Instrument as _;
 
 use super::fault::Fault;
 use super::marks::Marks;
+use super::policy::{Policy, Roles};
 use super::routes::{self, Action, Target};
 use super::versions::{self, Storage};
 use super::{
@@ -47,13 +48,31 @@ impl Call {
         named_stores(&self.front)
     }
 
-    /// Lets through a caller whose role allows changes. Others are told so only of an image that they can see.
-    pub(super) async fn check_writer(&self, id: &ImageId) -> Result<(), Fault> {
-        if let Err(fault) = policy::may_write(&self.context.caller) {
-            self.service().show(&self.context, id).await?;
+    pub(super) fn policy(&self) -> &Policy {
+        &self.front.settings.policy
+    }
+
+    /// Lets through a caller with one of `roles`, which allow `what`.
+    pub(super) fn permit(&self, roles: &Roles, what: &str) -> Result<(), Fault> {
+        policy::permit(roles, &self.context.caller, what)
+    }
+
+    /// Lets through a caller with one of `roles`, which allow `what`. Others are told so only of an image that they can
+    /// see.
+    pub(super) async fn permit_on(&self, roles: &Roles, what: &str, id: &ImageId) -> Result<(), Fault> {
+        if let Err(fault) = self.permit(roles, what) {
+            self.visible(id).await?;
             return Err(fault);
         }
         Ok(())
+    }
+
+    /// The image, for a caller who may see it and whose role allows to look at images.
+    pub(super) async fn visible(&self, id: &ImageId) -> Result<Image, Fault> {
+        if !self.policy().get_image.admit(&self.context.caller) {
+            return Err(Error::not_found(id).into());
+        }
+        Ok(self.service().show(&self.context, id).await?)
     }
 }
 

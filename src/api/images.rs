@@ -16,9 +16,9 @@ const STORE_IDS: HeaderName = HeaderName::from_static("openstack-image-store-ids
 
 pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Fault> {
     let settings = &call.front.settings;
-    policy::may_write(&call.context.caller)?;
+    call.permit(&call.policy().add_image, "create images")?;
     let mut image = wire::new_image(&body::json(body, settings).await?, settings)?;
-    policy::may_set_visibility(&call.context.caller, image.visibility)?;
+    call.policy().may_set_visibility(&call.context.caller, image.visibility)?;
     let stores = call.stores();
     image.store = wanted_store(&call.headers, stores.as_deref())?;
     let image = call.service().create(&call.context, image, None).await?;
@@ -42,7 +42,7 @@ pub(super) fn wanted_store(headers: &HeaderMap, stores: Option<&[Store]>) -> Res
 }
 
 pub(super) async fn show(call: &Call, id: &ImageId) -> Result<Response, Fault> {
-    let image = call.service().show(&call.context, id).await?;
+    let image = call.visible(id).await?;
     Ok(answer::json(StatusCode::OK, &wire::image(&image)))
 }
 
@@ -50,13 +50,14 @@ pub(super) async fn update(call: &Call, id: &ImageId, body: Body) -> Result<Resp
     let settings = &call.front.settings;
     let dialect = Dialect::of(call.headers.get(CONTENT_TYPE))?;
     let patch = Patch::read(&body::json(body, settings).await?, dialect, settings)?;
-    let image = call.service().show(&call.context, id).await?;
+    let image = call.visible(id).await?;
     if patch.is_empty() {
         return Ok(answer::json(StatusCode::OK, &wire::image(&image)));
     }
-    policy::may_change(&call.context.caller, &image)?;
+    call.permit(&call.policy().modify_image, "change images")?;
+    policy::must_own(&call.context.caller, &image)?;
     for visibility in patch.visibilities() {
-        policy::may_set_visibility(&call.context.caller, Some(visibility))?;
+        call.policy().may_set_visibility(&call.context.caller, Some(visibility))?;
     }
     let change = patch.change_to(&image)?;
     let image = call.service().update(&call.context, id, change, None).await?;
@@ -64,21 +65,22 @@ pub(super) async fn update(call: &Call, id: &ImageId, body: Body) -> Result<Resp
 }
 
 pub(super) async fn delete(call: &Call, id: &ImageId) -> Result<Response, Fault> {
-    call.check_writer(id).await?;
+    call.permit_on(&call.policy().delete_image, "delete images", id).await?;
     call.service().delete(&call.context, id).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 pub(super) async fn deactivate(call: &Call, id: &ImageId) -> Result<Response, Fault> {
+    call.permit_on(&call.policy().deactivate, "deactivate images", id).await?;
     set_status(call, id, Status::Deactivated).await
 }
 
 pub(super) async fn reactivate(call: &Call, id: &ImageId) -> Result<Response, Fault> {
+    call.permit_on(&call.policy().reactivate, "reactivate images", id).await?;
     set_status(call, id, Status::Active).await
 }
 
 async fn set_status(call: &Call, id: &ImageId, status: Status) -> Result<Response, Fault> {
-    call.check_writer(id).await?;
     let change = ImageChange { status: Some(status), ..ImageChange::default() };
     call.service().update(&call.context, id, change, None).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))

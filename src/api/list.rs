@@ -27,6 +27,7 @@ struct Body<'a> {
 }
 
 pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
+    call.permit(&call.policy().get_images, "list images")?;
     let params = Params::read(&call.query)?;
     let Listing { query, limit } = query::read(&params, &call.front.settings)?;
     let mut body =

@@ -19,12 +19,14 @@ fn shown(member: &Member) -> Response {
 }
 
 pub(super) async fn list(call: &Call, id: &ImageId) -> Result<Response, Fault> {
+    call.permit_on(&call.policy().get_members, "list members of images", id).await?;
     let members = sharing(call)?.members(&call.context, id).await?;
     let members: Vec<Value> = members.iter().map(wire::member).collect();
     Ok(answer::json(StatusCode::OK, &json!({"members": members, "schema": "/v2/schemas/members"})))
 }
 
 pub(super) async fn show(call: &Call, id: &ImageId, member: &str) -> Result<Response, Fault> {
+    call.permit_on(&call.policy().get_member, "see members of images", id).await?;
     Ok(shown(&sharing(call)?.member(&call.context, id, member).await?))
 }
 
@@ -38,7 +40,7 @@ pub(super) async fn add(call: &Call, id: &ImageId, body: Body) -> Result<Respons
         }
         member => member,
     };
-    call.check_writer(id).await?;
+    call.permit_on(&call.policy().add_member, "add members to images", id).await?;
     Ok(shown(&sharing(call)?.add_member(&call.context, id, member).await?))
 }
 
@@ -50,7 +52,7 @@ pub(super) async fn set_status(
 ) -> Result<Response, Fault> {
     let body = body::json(body, &call.front.settings).await?;
     let status = text(&body, "status")?.parse::<MemberStatus>();
-    call.check_writer(id).await?;
+    call.permit_on(&call.policy().modify_member, "answer for members of images", id).await?;
     let status = match status {
         Ok(status) => status,
         // Whose answer it is not hears that first.
@@ -71,7 +73,7 @@ pub(super) async fn set_status(
 }
 
 pub(super) async fn remove(call: &Call, id: &ImageId, member: &str) -> Result<Response, Fault> {
-    call.check_writer(id).await?;
+    call.permit_on(&call.policy().delete_member, "remove members from images", id).await?;
     match sharing(call)?.remove_member(&call.context, id, member).await {
         Ok(()) => Ok(answer::empty(StatusCode::NO_CONTENT)),
         Err(error) => Err(refused(call, id, error).await),

@@ -5,9 +5,9 @@ use http::StatusCode;
 use image_service::{ImageId, Store};
 use serde_json::{Map, Value, json};
 
+use super::answer;
 use super::exchange::Call;
 use super::fault::Fault;
-use super::{answer, policy};
 
 /// Answers with the ways to import: none.
 pub(super) fn import_methods() -> Response {
@@ -22,7 +22,7 @@ pub(super) fn list(call: &Call) -> Result<Response, Fault> {
 }
 
 pub(super) fn detail(call: &Call) -> Result<Response, Fault> {
-    policy::may_see_store_details(&call.context.caller)?;
+    call.permit(&call.policy().stores_info_detail, "see details of stores")?;
     let stores = call.stores().ok_or_else(no_stores)?;
     let shown: Vec<Value> = stores.iter().map(|store| detailed(store).into()).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "stores": shown })))
@@ -30,10 +30,7 @@ pub(super) fn detail(call: &Call) -> Result<Response, Fault> {
 
 pub(super) async fn remove_copy(call: &Call, store: &str, id: &ImageId) -> Result<Response, Fault> {
     let stores = call.service().stores().ok_or_else(no_stores)?;
-    if let Err(fault) = policy::may_remove_copies(&call.context.caller) {
-        call.service().show(&call.context, id).await?;
-        return Err(fault);
-    }
+    call.permit_on(&call.policy().delete_image_location, "remove copies of images", id).await?;
     stores.remove_copy(&call.context, id, store).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }

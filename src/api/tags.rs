@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use axum::response::Response;
 use http::StatusCode;
-use image_service::{ImageChange, ImageId};
+use image_service::{Image, ImageChange, ImageId};
 
 use super::exchange::Call;
 use super::fault::Fault;
@@ -15,8 +15,7 @@ use super::{answer, attribute, policy};
 
 pub(super) async fn add(call: &Call, id: &ImageId, tag: &str) -> Result<Response, Fault> {
     attribute::check_tag(tag)?;
-    let image = call.service().show(&call.context, id).await?;
-    policy::may_change(&call.context.caller, &image)?;
+    let image = changeable(call, id).await?;
     let mut tags = image.tags;
     if tags.insert(tag.to_owned()) {
         set(call, id, tags).await?;
@@ -25,14 +24,21 @@ pub(super) async fn add(call: &Call, id: &ImageId, tag: &str) -> Result<Response
 }
 
 pub(super) async fn remove(call: &Call, id: &ImageId, tag: &str) -> Result<Response, Fault> {
-    let image = call.service().show(&call.context, id).await?;
-    policy::may_change(&call.context.caller, &image)?;
+    let image = changeable(call, id).await?;
     let mut tags = image.tags;
     if !tags.remove(tag) {
         return Err(Fault::not_found("the image has no such tag"));
     }
     set(call, id, tags).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// The image, for a caller who may change it.
+async fn changeable(call: &Call, id: &ImageId) -> Result<Image, Fault> {
+    let image = call.visible(id).await?;
+    call.permit(&call.policy().modify_image, "change images")?;
+    policy::must_own(&call.context.caller, &image)?;
+    Ok(image)
 }
 
 async fn set(call: &Call, id: &ImageId, tags: BTreeSet<String>) -> Result<(), Fault> {

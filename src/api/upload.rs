@@ -27,7 +27,7 @@ pub(super) async fn upload(call: &Call, id: &ImageId, body: Body) -> Result<Resp
         return Err(too_large(settings));
     }
     let store = images::wanted_store(&call.headers, call.stores().as_deref())?;
-    call.check_writer(id).await?;
+    call.permit_on(&call.policy().upload_image, "upload image data", id).await?;
     let overflow = Arc::new(AtomicBool::new(false));
     let stream = bytes(body, settings, Arc::clone(&overflow));
     let upload = Upload { stream, size, store };

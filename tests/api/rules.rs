@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use image_service::ErrorKind;
-use portico::api::Settings;
+use portico::api::{Policy, Roles, Settings};
 use serde_json::json;
 
 use crate::door::{Door, ask, delete, get, memory, post, put};
@@ -92,6 +92,40 @@ async fn what_a_caller_sees_and_may_not_change_is_forbidden() {
     door.ask(get(path("/file")).by("a:reader")).await.expect(403);
     door.ask(get(path("/file")).by("b:member")).await.expect(200);
     door.ask(post("/v2/images").by("a:reader").json(&json!({}))).await.expect(403);
+}
+
+#[tokio::test]
+async fn without_a_role_for_reading_there_are_no_images() {
+    let door = Door::to_memory();
+    let id = door.active(b"data").await;
+    let caller = "a:service";
+    door.ask(get("/v2/images").by(caller)).await.expect(403);
+    for path in ["", "/file", "/members", "/members/b"] {
+        door.ask(get(format!("/v2/images/{id}{path}")).by(caller)).await.expect(404);
+    }
+    door.ask(delete(format!("/v2/images/{id}")).by(caller)).await.expect(404);
+    door.ask(get("/v2/images").by("a:member")).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_operator_decides_which_role_may_do_what() {
+    let policy = Policy {
+        publicize_image: Roles::of(&["publisher"]),
+        download_image: Roles::of(&["reader"]),
+        delete_image: Roles::of(&[]),
+        ..Policy::default()
+    };
+    let door = Door::with(Arc::new(memory()), Settings { policy, ..Settings::default() });
+    let id = door.active(b"data").await;
+    let publish =
+        || crate::door::patch(&id, json!([{"op": "replace", "path": "/visibility", "value": "public"}]));
+    door.ask(publish().by("a:member")).await.expect(403);
+    door.ask(publish().by("b:member,publisher")).await.expect(404);
+    door.ask(publish().by("a:member,publisher")).await.expect(200);
+    door.ask(publish().by("b:member,publisher")).await.expect(403);
+    door.ask(get(format!("/v2/images/{id}/file")).by("b:reader")).await.expect(200);
+    door.ask(delete(format!("/v2/images/{id}")).by("a:member")).await.expect(403);
+    door.ask(delete(format!("/v2/images/{id}")).by("b:admin")).await.expect(204);
 }
 
 #[tokio::test]
