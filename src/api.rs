@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `exchange` | one request from its head to its answer: id, span, caller, deadline, panic, log line |
 //! | `routes`, `versions` | method and path → action; which minors of the API are served, and why |
-//! | `images`, `list`, `download`, `upload`, `members`, `tags`, `stores` | the actions |
+//! | `images`, `list`, `download`, `upload`, `members`, `tags`, `stores`, `usage` | the actions |
 //! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
 //! | `query`, `conditions`, `order`, `cursor`, `marks`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
 //! | `attribute`, `patch`, `wire`, `schema` | JSON ⇄ images and changes to them |
@@ -56,6 +56,7 @@ mod stores;
 mod tags;
 mod unserved;
 mod upload;
+mod usage;
 mod versions;
 mod wire;
 
@@ -66,6 +67,7 @@ use std::time::Duration;
 use image_service::{ImageService, Partial};
 
 use crate::auth::Auth;
+use crate::quotas::Quotas;
 use marks::Marks;
 
 pub use cursor::CursorKey;
@@ -81,13 +83,21 @@ pub struct Front {
     pub auth: Arc<dyn Auth>,
     /// Everything that can be set.
     pub settings: Settings,
+    /// What projects may have. Default: as much as they like.
+    pub quotas: Option<Quotas>,
 }
 
 impl Front {
     /// A front door on `service`, with nothing beside it.
     #[must_use]
     pub fn new(service: Arc<dyn ImageService>, auth: Arc<dyn Auth>, settings: Settings) -> Self {
-        Self { service, auth, settings }
+        Self { service, auth, settings, quotas: None }
+    }
+
+    /// The same with quotas, if there are to be any.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Option<Quotas>) -> Self {
+        Self { quotas, ..self }
     }
 }
 

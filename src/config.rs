@@ -20,7 +20,7 @@ use crate::registry::{self, Planned};
 pub use report::report;
 pub use settings::{
     Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat, Pages,
-    Placement, StateSettings, TokensFile,
+    Placement, QuotaSettings, StateSettings, TokensFile,
 };
 
 /// What the file says, key by key. `Default` is what holds where it says nothing.
@@ -42,6 +42,8 @@ pub struct Config {
     pub auth: Auth,
     /// Which role may do what.
     pub policy: Policy,
+    /// How much a project may have.
+    pub quotas: QuotaSettings,
     /// The bounds on what a client may take of this process.
     pub limits: Limits,
     /// How long lists are.
@@ -70,6 +72,7 @@ impl Default for Config {
             log: Log::default(),
             auth: Auth::default(),
             policy: Policy::default(),
+            quotas: QuotaSettings::default(),
             limits: Limits::default(),
             pages: Pages::default(),
             formats: Formats::default(),

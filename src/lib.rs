@@ -17,6 +17,7 @@
 //! state              the directory of what this process keeps beside the images
 //! admin              metrics and health, on a listener of their own
 //! api, auth          the Image API v2; the head of a request to a caller
+//! quotas             how much a project may have
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
 //! backends/*         memory, local, http: they know the contract and never each other
@@ -71,6 +72,7 @@ pub mod auth;
 pub mod config;
 pub mod document;
 pub mod federation;
+pub mod quotas;
 pub mod registry;
 pub mod run;
 pub mod server;

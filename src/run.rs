@@ -20,6 +20,7 @@ use crate::config::{self, AuthKind, Config, Loaded};
 use crate::document::Fault;
 use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Guarding};
+use crate::quotas::{Limits, Quotas};
 use crate::registry::Planned;
 use crate::server::{self, Ending, Server, Signals, Stop};
 use crate::state::State;
@@ -96,7 +97,7 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     // Until here a signal ends the process at once: nobody is being served, and stores stand a sudden end.
     let signals = Signals::take_over().map_err(Failure::System)?;
     let service = Arc::clone(&federation) as Arc<dyn ImageService>;
-    let front = Front::new(service, callers.auth(), api_settings(&config));
+    let front = Front::new(service, callers.auth(), api_settings(&config)).with_quotas(quotas(&config));
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
     let (server, address) = bind("listen", config.listen, server_settings(&config))?;
     let stop = Stop::default();
@@ -245,6 +246,18 @@ fn guarding(guard: &config::Guard) -> Guarding {
         hedge_percent: guard.hedge_percent,
         hedge_after: guard.hedge_after,
     }
+}
+
+fn quotas(config: &Config) -> Option<Quotas> {
+    let mebibytes = |size: bytesize::ByteSize| size.as_u64() >> 20;
+    let quotas = &config.quotas;
+    let limits = Limits {
+        size_total: quotas.image_size_total.map(mebibytes),
+        stage_total: quotas.image_stage_total.map(mebibytes),
+        count_total: quotas.image_count_total,
+        count_uploading: quotas.image_count_uploading,
+    };
+    (limits != Limits::default()).then(|| Quotas::new(Arc::new(limits)))
 }
 
 fn api_settings(config: &Config) -> api::Settings {

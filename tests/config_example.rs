@@ -56,6 +56,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("log", keys_of::<config::Log>()),
         ("auth", keys_of::<config::Auth>()),
         ("auth.tokens", keys_of::<config::TokensFile>()),
+        ("quotas", keys_of::<config::QuotaSettings>()),
         ("policy", keys_of::<config::Policy>()),
         ("limits", keys_of::<config::Limits>()),
         ("pages", keys_of::<config::Pages>()),

@@ -24,7 +24,7 @@ use super::routes::{self, Action, Target};
 use super::versions::{self, Storage};
 use super::{
     Desk, Front, Route, answer, body, download, images, list, members, partial, policy, request_id, schema,
-    stores, tags, unserved, upload,
+    stores, tags, unserved, upload, usage,
 };
 
 /// What every action is given.
@@ -192,6 +192,7 @@ async fn act(call: &Call, action: Action, id: &ImageId, name: &str, body: Body) 
         Action::ListStores => stores::list(call),
         Action::DetailStores => stores::detail(call),
         Action::RemoveCopy => stores::remove_copy(call, name, id).await,
+        Action::ShowUsage => usage::show(call).await,
         Action::Unserved(part) => unserved::answer(call, part, id).await,
     }
 }

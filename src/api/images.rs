@@ -10,6 +10,7 @@ use super::exchange::Call;
 use super::fault::Fault;
 use super::patch::{Dialect, Patch};
 use super::{answer, body, links, policy, wire};
+use crate::quotas::Purpose;
 
 const STORE: HeaderName = HeaderName::from_static("x-image-meta-store");
 const STORE_IDS: HeaderName = HeaderName::from_static("openstack-image-store-ids");
@@ -21,6 +22,7 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Fault> {
     call.policy().may_set_visibility(&call.context.caller, image.visibility)?;
     let stores = call.stores();
     image.store = wanted_store(&call.headers, stores.as_deref())?;
+    call.admit(Purpose::Create).await?;
     let image = call.service().create(&call.context, image, None).await?;
     let mut response = answer::json(StatusCode::CREATED, &wire::image(&image));
     let base = links::base(settings.public_endpoint.as_deref(), &call.headers);

@@ -38,6 +38,7 @@ pub(super) enum Action {
     ListStores,
     DetailStores,
     RemoveCopy,
+    ShowUsage,
     Unserved(Part),
 }
 
@@ -96,7 +97,7 @@ const TABLE: &[Row] = &[
     ("/v2/info/import", &[("GET", Action::ListImportMethods)]),
     ("/v2/info/stores", &[("GET", Action::ListStores)]),
     ("/v2/info/stores/detail", &[("GET", Action::DetailStores)]),
-    ("/v2/info/usage", &[("GET", Action::Unserved(Part::Usage))]),
+    ("/v2/info/usage", &[("GET", Action::ShowUsage)]),
     ("/v2/stores/{name}/{id}", &[("DELETE", Action::RemoveCopy)]),
     ("/v2/tasks", &[("GET", Action::Unserved(Part::Tasks)), ("POST", Action::Unserved(Part::TaskWrite))]),
     ("/v2/tasks/{name}", &[("GET", Action::Unserved(Part::Task))]),

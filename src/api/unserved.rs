@@ -18,7 +18,6 @@ pub(super) enum Part {
     Stage,
     Import,
     Locations,
-    Usage,
     Tasks,
     Task,
     TaskWrite,
@@ -33,7 +32,7 @@ impl Part {
     /// What becomes of a request body: the refusal does not hang on it, and an empty list takes none.
     pub(super) const fn body(self) -> Rule {
         match self {
-            Self::Usage | Self::Tasks | Self::Namespaces | Self::ResourceTypes => Rule::None,
+            Self::Tasks | Self::Namespaces | Self::ResourceTypes => Rule::None,
             _ => Rule::Ignored,
         }
     }
@@ -52,7 +51,6 @@ pub(super) async fn answer(call: &Call, part: Part, id: &ImageId) -> Result<Resp
             call.service().show(&call.context, id).await?;
             Err(Fault::forbidden("it's not allowed to use locations if locations are invisible"))
         }
-        Part::Usage => Ok(list(&json!({"usage": {}}))),
         Part::Tasks => {
             administrator(&call.context.caller)?;
             Ok(list(&json!({"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"})))

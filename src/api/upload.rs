@@ -16,6 +16,7 @@ use image_service::{ByteStream, Error, ErrorKind, ImageChange, ImageId, Upload};
 use super::exchange::Call;
 use super::fault::Fault;
 use super::{Settings, answer, images};
+use crate::quotas::Purpose;
 
 const IMAGE_SIZE: HeaderName = HeaderName::from_static("x-openstack-image-size");
 
@@ -28,6 +29,7 @@ pub(super) async fn upload(call: &Call, id: &ImageId, body: Body) -> Result<Resp
     }
     let store = images::wanted_store(&call.headers, call.stores().as_deref())?;
     call.permit_on(&call.policy().upload_image, "upload image data", id).await?;
+    call.admit(Purpose::Upload).await?;
     let overflow = Arc::new(AtomicBool::new(false));
     let stream = bytes(body, settings, Arc::clone(&overflow));
     let upload = Upload { stream, size, store };

@@ -106,6 +106,20 @@ impl Default for TokensFile {
     }
 }
 
+/// `[quotas]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuotaSettings {
+    /// Most bytes of data of one project, in whole MiB. Default: no limit.
+    pub image_size_total: Option<ByteSize>,
+    /// Most bytes of staged data of one project, in whole MiB. Default: no limit.
+    pub image_stage_total: Option<ByteSize>,
+    /// Most images of one project. Default: no limit.
+    pub image_count_total: Option<u64>,
+    /// Most images of one project with data on its way. Default: no limit.
+    pub image_count_uploading: Option<u64>,
+}
+
 /// `[limits]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -46,8 +46,17 @@ impl Door {
     }
 
     pub(crate) fn with(service: Arc<dyn ImageService>, settings: Settings) -> Self {
+        Self::before(service, settings, |front| front)
+    }
+
+    /// A door to a service and what `beside` puts beside it.
+    pub(crate) fn before(
+        service: Arc<dyn ImageService>,
+        settings: Settings,
+        beside: impl FnOnce(Front) -> Front,
+    ) -> Self {
         paper::ready();
-        Self(router(Front::new(service, Arc::new(Believing), settings)))
+        Self(router(beside(Front::new(service, Arc::new(Believing), settings))))
     }
 
     /// A door to an empty memory.

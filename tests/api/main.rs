@@ -11,6 +11,7 @@ mod logs;
 mod members;
 mod noise;
 mod paper;
+mod quotas;
 mod rules;
 mod stores;
 mod streams;
