@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
-use image_service::{Data, ImageId};
+use image_service::{Context, Data, ImageId};
 
 use super::exchange::Call;
 use super::fault::Fault;
@@ -17,16 +17,33 @@ use super::{answer, ranges};
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 pub(super) async fn download(call: &Call, id: &ImageId) -> Result<Response, Fault> {
-    if Params::read(&call.query)?.last("prefer").is_some() {
-        return Err(Fault::bad_request("prefer: this site chooses the store that it reads from"));
-    }
+    let prefer = preferred(call)?;
     call.permit_on(&call.policy().download_image, "read image data", id).await?;
-    match open(call, id).await {
+    if !prefer.is_empty() {
+        call.permit_on(&call.policy().download_from_store, "choose the store to read from", id).await?;
+    }
+    let context = Context { prefer, ..call.context.clone() };
+    match open(call, &context, id).await {
         Err(fault) if fault.status() == StatusCode::RANGE_NOT_SATISFIABLE => {
             unsatisfied(call, id, fault).await
         }
         outcome => outcome,
     }
+}
+
+/// The stores to read from, if the client names any.
+fn preferred(call: &Call) -> Result<Vec<String>, Fault> {
+    let params = Params::read(&call.query)?;
+    let names = params.last("prefer").unwrap_or_default().split(',').map(str::trim);
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stores = call.stores().ok_or_else(|| Fault::bad_request("prefer: this site has no named stores"))?;
+    if names.iter().all(|name| stores.iter().any(|store| store.name == *name)) {
+        return Ok(names.into_iter().map(str::to_owned).collect());
+    }
+    Err(Fault::bad_request("prefer: must name stores of this site"))
 }
 
 /// Answers a range that no part of the image is: with the size, so that the client can ask for one that is.
@@ -37,10 +54,10 @@ async fn unsatisfied(call: &Call, id: &ImageId, fault: Fault) -> Result<Response
     Err(fault.with_header(CONTENT_RANGE, HeaderValue::from_str(&format!("bytes */{size}")).ok()))
 }
 
-async fn open(call: &Call, id: &ImageId) -> Result<Response, Fault> {
+async fn open(call: &Call, context: &Context, id: &ImageId) -> Result<Response, Fault> {
     let wanted = ranges::wanted(&call.headers)?;
     let range = wanted.as_ref().map(|wanted| wanted.range);
-    let download = call.service().get(&call.context, id, range).await?;
+    let download = call.service().get(context, id, range).await?;
     let Some(data) = download.data else { return Ok(answer::empty(StatusCode::NO_CONTENT)) };
     let status = match &wanted {
         Some(wanted) => {

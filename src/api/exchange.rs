@@ -144,6 +144,7 @@ async fn respond(
         // Of a download only the beginning is due then, which is seen to below.
         deadline: (reads && action != Action::Download)
             .then(|| tokio::time::Instant::now().into_std() + within),
+        prefer: Vec::new(),
         partial: partial::wanted(&parts.headers, front.settings.partial)?,
     };
     let query = query.to_owned();

@@ -30,6 +30,8 @@ pub struct Policy {
     pub communitize_image: Roles,
     /// Reading data. Default: `member`.
     pub download_image: Roles,
+    /// Choosing the store to read data from, which takes `download_image` too. Default: `member`.
+    pub download_from_store: Roles,
     /// Giving images their data. Default: `member`.
     pub upload_image: Roles,
     /// Listing the members of an image. Default: `reader`, `member`.
@@ -64,6 +66,7 @@ impl Default for Policy {
             publicize_image: Roles::of(&[]),
             communitize_image: members(),
             download_image: members(),
+            download_from_store: members(),
             upload_image: members(),
             get_members: readers(),
             get_member: readers(),

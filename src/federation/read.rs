@@ -22,6 +22,8 @@ impl Federation {
     /// strong hash is the one that the home was seen to have, while both were active. That the home was deactivated
     /// since, by others than this federation, is not noticed then until hints are too old to be used.
     ///
+    /// A request that prefers stores is answered from the first of them that has the data and gives it.
+    ///
     /// # Errors
     /// Those of `ImageService::get`.
     pub(super) async fn read_data(
@@ -30,10 +32,13 @@ impl Federation {
         id: &ImageId,
         range: Option<ByteRange>,
     ) -> Result<Download> {
-        match self.read_hinted(context, id, range).await {
-            Some(Ok(download)) => return Ok(download),
-            Some(Err(error)) if !is_elsewhere(error.kind()) => return Err(error),
-            Some(Err(_)) | None => {}
+        // Hints know the home, and who prefers a store wants to hear of all.
+        if context.prefer.is_empty() {
+            match self.read_hinted(context, id, range).await {
+                Some(Ok(download)) => return Ok(download),
+                Some(Err(error)) if !is_elsewhere(error.kind()) => return Err(error),
+                Some(Err(_)) | None => {}
+            }
         }
         let located = self.search(context, id).await?;
         access::may_read_data(&context.caller, &located.image, Some(image_service::MemberStatus::Accepted))?;
@@ -81,14 +86,27 @@ impl Federation {
         copies: &Copies,
     ) -> Result<Download> {
         let mut last = None;
-        let others = copies.with_data.iter().filter(|source| **source != copies.home);
-        for source in std::iter::once(&copies.home).chain(others) {
-            match self.open(context, id, range, self.guard(*source)?).await {
+        for source in self.in_order_of_preference(context, copies) {
+            match self.open(context, id, range, self.guard(source)?).await {
                 Err(error) if is_elsewhere(error.kind()) => last = Some(error),
                 answer => return answer,
             }
         }
         Err(last.unwrap_or_else(|| Error::not_found(id)))
+    }
+
+    /// Whom to ask for the data: the stores that the request prefers, then the home, then the others.
+    fn in_order_of_preference(&self, context: &Context, copies: &Copies) -> Vec<usize> {
+        let mut order = Vec::new();
+        let preferred = context.prefer.iter().filter_map(|name| {
+            copies.with_data.iter().find(|source| self.name_of(**source) == Some(name.as_str()))
+        });
+        for source in preferred.chain(std::iter::once(&copies.home)).chain(&copies.with_data) {
+            if !order.contains(source) {
+                order.push(*source);
+            }
+        }
+        order
     }
 
     async fn open(

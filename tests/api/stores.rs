@@ -54,6 +54,23 @@ async fn the_stores_are_told_and_their_details_to_administrators() {
 }
 
 #[tokio::test]
+async fn a_client_can_prefer_stores_that_there_are_if_its_role_lets_it() {
+    let door = two_stores();
+    let id = door.active(b"data").await;
+    let from = |stores: &str| get(format!("/v2/images/{id}/file?prefer={stores}"));
+    for stores in ["local", "paris", "paris,%20local", "", "%20,"] {
+        assert_eq!(door.ask(from(stores)).await.expect(200).body, "data", "{stores}");
+    }
+    assert!(door.ask(from("local,rome")).await.expect(400).message().starts_with("prefer:"));
+    let policy = api::Policy { download_from_store: api::Roles::of(&[]), ..api::Policy::default() };
+    let service = federation(vec![backend("local", Arc::new(memory()))]);
+    let door = Door::with(service, api::Settings { policy, ..api::Settings::default() });
+    let id = door.active(b"data").await;
+    door.ask(get(format!("/v2/images/{id}/file?prefer=local"))).await.expect(403);
+    door.ask(get(format!("/v2/images/{id}/file"))).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_named_store_is_where_the_image_goes() {
     let door = two_stores();
     let formats = json!({"disk_format": "raw", "container_format": "bare"});

@@ -427,3 +427,29 @@ async fn a_backend_of_short_pages_and_one_without_lists_of_details_have_copies_t
         assert_eq!(without_stores(walk(&federation, &query).await), expected);
     }
 }
+
+#[tokio::test]
+async fn data_comes_from_the_store_that_a_request_prefers_and_from_another_if_that_has_none() {
+    let copy = || noted(memory([record("1", "x", 1, Some(b"data"))]) as Arc<dyn ImageService>);
+    let ((a_note, a), (b_note, b), (c_note, c)) = (copy(), copy(), noted(memory([])));
+    let federation = joined(vec![a, b, c], Settings::default());
+    let id = ImageId::lookup("1");
+    // With and without hints of who has it.
+    for _ in 0..2 {
+        for (prefer, expected) in [
+            (vec!["b", "a"], [0, 1, 0]),
+            (vec!["c", "b"], [0, 1, 0]),
+            (vec!["a"], [1, 0, 0]),
+            (vec![], [1, 0, 0]),
+        ] {
+            let prefer = prefer.into_iter().map(str::to_owned).collect();
+            let download = federation.get(&Context { prefer, ..context() }, &id, None).await.unwrap();
+            let pieces: Vec<Bytes> = download.data.unwrap().stream.try_collect().await.unwrap();
+            assert_eq!(pieces.concat(), b"data");
+            assert_eq!(download.image.stores, ["a", "b"]);
+            let asked = [&a_note, &b_note, &c_note].map(|note| note.count(Asked::Get));
+            assert_eq!(asked, expected);
+            [&a_note, &b_note, &c_note].into_iter().for_each(|note| note.forget());
+        }
+    }
+}

@@ -15,12 +15,15 @@ pub struct Context {
     pub deadline: Option<Instant>,
     /// What to do when a part of the answer cannot be had.
     pub partial: Partial,
+    /// The named stores to read data from, first ones first, if they have it; then any other. A plain store ignores it.
+    pub prefer: Vec<String>,
 }
 
 impl Context {
-    /// A request of `caller` with no deadline that takes partial answers.
+    /// A request of `caller` with no deadline that takes partial answers, and data from any store.
     pub fn new(caller: Caller, request_id: impl Into<String>) -> Self {
-        Self { caller, request_id: request_id.into(), deadline: None, partial: Partial::default() }
+        let (request_id, partial) = (request_id.into(), Partial::default());
+        Self { caller, request_id, deadline: None, partial, prefer: Vec::new() }
     }
 }
 
