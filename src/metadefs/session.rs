@@ -115,7 +115,7 @@ impl<'t> Session<'t> {
         let mut statement = self.connection.prepare_cached(sql).map_err(broken)?;
         statement.execute(params).map_err(|error| {
             if is_of_twins(&error) {
-                Error::new(ErrorKind::AlreadyExists, format!("there is a {what} already"))
+                Error::new(ErrorKind::AlreadyExists, format!("the {what} is there already"))
             } else {
                 broken(error)
             }

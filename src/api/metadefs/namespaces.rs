@@ -49,7 +49,7 @@ pub(super) async fn add(desk: &Desk<'_>, body: Body) -> Result<Response, Fault> 
     };
     let (entry, contents) = desk.metadefs.write(caller, job).await?;
     let mut response = created(&wire::made(&entry, &contents));
-    let base = links::base(desk.call.front.settings.public_endpoint.as_deref(), &desk.call.headers);
+    let base = links::base(&desk.call.front.settings, &desk.call.headers);
     let name = utf8_percent_encode(&entry.it.name, OF_PATHS);
     answer::set_header(&mut response, LOCATION, &format!("{base}{LIST}/{name}"));
     Ok(response)

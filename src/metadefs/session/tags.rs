@@ -112,7 +112,7 @@ impl Session<'_> {
 }
 
 fn described(name: &str) -> String {
-    format!("tag '{name}', in whatever case, in this metadata namespace")
+    format!("tag '{name}', in whatever case, of this metadata namespace")
 }
 
 fn missing(name: &str) -> Error {
