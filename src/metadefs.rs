@@ -31,8 +31,8 @@ use image_service::{Caller, Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 
 pub use model::{
-    Association, Contents, Entry, Namespace, NamespaceKey, NamespaceList, Object, ObjectFields, Order,
-    Properties, Schema, TagKey, TagList, Visibility, Whole,
+    Association, Contents, Entry, Listed, Namespace, NamespaceKey, NamespaceList, Object, ObjectFields,
+    Order, Properties, Schema, TagKey, TagList, Visibility, Whole,
 };
 pub use reading::{Read, TYPES};
 pub use rules::{Bounds, LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_OWNER};

@@ -110,6 +110,15 @@ pub struct Entry<T> {
     pub updated_at: Timestamp,
 }
 
+/// A namespace in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The namespace.
+    pub namespace: Entry<Namespace>,
+    /// Its associations, in the order in which they were made.
+    pub associations: Vec<Entry<Association>>,
+}
+
 /// A namespace with all that is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {

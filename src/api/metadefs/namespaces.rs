@@ -23,16 +23,15 @@ pub(super) async fn list(desk: &Desk<'_>) -> Result<Response, Fault> {
     let list = query::namespaces(&params, &desk.call.front.settings)?;
     let limit = list.limit;
     let found = desk.read(move |session| session.namespaces(&list)).await?;
-    let namespaces: Vec<Value> =
-        found.iter().map(|(namespace, associations)| wire::listed(namespace, associations)).collect();
+    let namespaces: Vec<Value> = found.iter().map(wire::listed).collect();
     let mut shown_list = json!({
         "namespaces": namespaces,
         "first": params.link(LIST, &[]),
         "schema": "/v2/schemas/metadefs/namespaces",
     });
     // A full page may have another behind it.
-    if let Some((last, _)) = found.last().filter(|_| found.len() == limit) {
-        shown_list["next"] = params.link(LIST, &[(MARKER, &last.it.name)]).into();
+    if let Some(last) = found.last().filter(|_| found.len() == limit) {
+        shown_list["next"] = params.link(LIST, &[(MARKER, &last.namespace.it.name)]).into();
     }
     Ok(shown(&shown_list))
 }

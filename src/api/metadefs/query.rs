@@ -14,7 +14,7 @@ pub(super) fn namespaces(params: &Params, settings: &Settings) -> Result<Namespa
     let visibility = params.last("visibility").map(|word| {
         Visibility::called(word).ok_or_else(|| Fault::bad_request("visibility: must be public or private"))
     });
-    let limit = params.last("limit").map(limit).transpose()?.unwrap_or(settings.default_page.get());
+    let limit = params.last("limit").map(limit).transpose()?.unwrap_or_else(|| settings.default_page.get());
     Ok(NamespaceList {
         visibility: visibility.transpose()?,
         resource_types: params

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::metadefs::{Association, Contents, Entry, Namespace, Object, Properties, Schema, Whole};
+use crate::metadefs::{Association, Contents, Entry, Listed, Namespace, Object, Properties, Schema, Whole};
 
 /// The path of a namespace.
 pub(super) fn path(namespace: &str) -> String {
@@ -26,9 +26,9 @@ pub(super) fn namespace(entry: &Entry<Namespace>) -> Map<String, Value> {
 }
 
 /// A namespace in a list.
-pub(super) fn listed(entry: &Entry<Namespace>, associations: &[Entry<Association>]) -> Value {
-    let mut shown = namespace(entry);
-    put_list(&mut shown, "resource_type_associations", associations.iter().map(association).collect());
+pub(super) fn listed(listed: &Listed) -> Value {
+    let mut shown = namespace(&listed.namespace);
+    put_list(&mut shown, "resource_type_associations", listed.associations.iter().map(association).collect());
     shown.into()
 }
 

@@ -4,9 +4,7 @@ use image_service::{Result, Timestamp};
 use rusqlite::{named_params, params};
 
 use super::{Found, Session, rows};
-use crate::metadefs::model::{
-    Association, Contents, Entry, Namespace, NamespaceKey, NamespaceList, Order, Whole,
-};
+use crate::metadefs::model::{Contents, Entry, Listed, Namespace, NamespaceKey, NamespaceList, Order, Whole};
 use crate::metadefs::rules;
 
 impl Session<'_> {
@@ -14,10 +12,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// `NotFound` if the one to begin after is not there.
-    pub fn namespaces(
-        &self,
-        list: &NamespaceList,
-    ) -> Result<Vec<(Entry<Namespace>, Vec<Entry<Association>>)>> {
+    pub fn namespaces(&self, list: &NamespaceList) -> Result<Vec<Listed>> {
         let after = list.after.as_ref().map(|name| self.find(name)).transpose()?.map(|found| found.id);
         let key = match list.key {
             NamespaceKey::CreatedAt => "created_at",
@@ -58,7 +53,12 @@ impl Session<'_> {
             },
             |row| Ok(Found { id: row.get("id")?, entry: rows::namespace(row)? }),
         )?;
-        found.into_iter().map(|Found { id, entry }| Ok((entry, self.associations_of(id)?))).collect()
+        found
+            .into_iter()
+            .map(|Found { id, entry }| {
+                Ok(Listed { namespace: entry, associations: self.associations_of(id)? })
+            })
+            .collect()
     }
 
     /// A namespace without what is in it.

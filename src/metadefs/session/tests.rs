@@ -218,8 +218,8 @@ fn pages_of_any_size_give_the_same_list_in_either_direction() {
         let (mut walked, mut list) = (Vec::new(), list(key, order, size));
         for _ in 0..7 {
             let page = place.with("a", |session| session.namespaces(&list)).unwrap();
-            list.after = page.last().map(|(last, _)| last.it.name.clone());
-            walked.extend(page.iter().map(|(found, _)| found.it.name.clone()));
+            list.after = page.last().map(|last| last.namespace.it.name.clone());
+            walked.extend(page.iter().map(|found| found.namespace.it.name.clone()));
             if page.len() < size {
                 return walked;
             }
@@ -277,7 +277,7 @@ fn lists_can_be_of_some_types_of_resources_or_one_visibility() {
         let list =
             NamespaceList { resource_types, visibility, ..list(NamespaceKey::Name, Order::Ascending, 9) };
         let found = place.with("a", |session| session.namespaces(&list)).unwrap();
-        found.iter().map(|(found, _)| found.it.name.as_str()).collect::<Vec<_>>().concat()
+        found.iter().map(|found| found.namespace.it.name.as_str()).collect::<Vec<_>>().concat()
     };
     assert_eq!(names(None, None), "xyz");
     assert_eq!(names(Some(vec!["S"]), None), "xy");

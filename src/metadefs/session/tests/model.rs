@@ -225,7 +225,7 @@ fn compare(place: &Place, model: &mut Model) {
         let caller = caller(number);
         let list = list(NamespaceKey::Name, Order::Ascending, 100);
         let listed = place.store.read(&caller, |session| session.namespaces(&list)).unwrap();
-        let names: Vec<String> = listed.into_iter().map(|(found, _)| found.it.name).collect();
+        let names: Vec<String> = listed.into_iter().map(|found| found.namespace.it.name).collect();
         let mut expected = Vec::new();
         for name in 0..4u8 {
             let whole = place.store.read(&caller, |session| session.whole(&name.to_string()));
