@@ -345,6 +345,7 @@ pub fn metadefs_bounds(config: &Config) -> Bounds {
         objects: metadefs.objects.get(),
         tags: metadefs.tags.get(),
         resource_types: metadefs.resource_types.get(),
+        contents: size(metadefs.contents),
         document: size(metadefs.document),
         readers: metadefs.readers,
         busy_timeout: metadefs.busy_timeout,

@@ -262,9 +262,11 @@ fn check_metadefs(config: &Config, document: &mut Document<'_>) {
             document.fault(&place.then(key), format!("must not be more than {most}"));
         }
     }
-    let (least, most) = (ByteSize::kib(1), ByteSize::mib(64));
-    if metadefs.document < least || metadefs.document > most {
-        document.fault(&place.then("document"), format!("must be from {least} to {most}"));
+    for (key, size) in [("contents", metadefs.contents), ("document", metadefs.document)] {
+        let (least, most) = (ByteSize::kib(1), ByteSize::mib(64));
+        if size < least || size > most {
+            document.fault(&place.then(key), format!("must be from {least} to {most}"));
+        }
     }
     if metadefs.busy_timeout > Duration::from_secs(60 * 60) {
         document.fault(&place.then("busy_timeout"), "must not be longer than an hour");

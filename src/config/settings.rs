@@ -88,6 +88,8 @@ pub struct MetadefsSettings {
     pub tags: NonZeroUsize,
     /// Most types of resources, in all namespaces together. Default: 1000.
     pub resource_types: NonZeroUsize,
+    /// Most bytes of all properties and objects of one namespace together. Default: 8 MiB.
+    pub contents: ByteSize,
     /// Most bytes of one definition, in a request or in a file. Default: 1 MiB.
     pub document: ByteSize,
     /// How many questions are answered at once. Default: 4.
@@ -105,6 +107,7 @@ impl Default for MetadefsSettings {
             objects: number(1000),
             tags: number(1000),
             resource_types: number(1000),
+            contents: ByteSize::mib(8),
             document: ByteSize::mib(1),
             readers: number(4),
             busy_timeout: Duration::from_secs(5),

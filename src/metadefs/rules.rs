@@ -29,6 +29,8 @@ pub struct Bounds {
     pub tags: usize,
     /// Most types of resources, in all namespaces together. Default: 1000.
     pub resource_types: usize,
+    /// Most bytes of all properties and objects of one namespace together. Default: 8 MiB.
+    pub contents: usize,
     /// Most bytes of one definition, in a request or in a file. Default: 1 MiB.
     pub document: usize,
     /// How many questions are answered at once. Default: 4.
@@ -45,6 +47,7 @@ impl Default for Bounds {
             objects: 1000,
             tags: 1000,
             resource_types: 1000,
+            contents: 8 << 20,
             document: 1 << 20,
             readers: NonZeroUsize::MIN.saturating_add(3),
             busy_timeout: Duration::from_secs(5),

@@ -127,6 +127,21 @@ impl<'t> Session<'t> {
         self.number(&format!("SELECT count(*) FROM {table} WHERE namespace = ?1"), [namespace])
     }
 
+    /// Refuses properties and objects that have become too much for one namespace.
+    fn check_weight(&self, namespace: i64) -> Result<()> {
+        let sql = "SELECT
+            coalesce((SELECT sum(octet_length(schema)) FROM properties WHERE namespace = ?1), 0) +
+            coalesce((SELECT sum(octet_length(properties) + octet_length(required)
+                                 + coalesce(octet_length(description), 0))
+                      FROM objects WHERE namespace = ?1), 0)";
+        let weight = self.number(sql, [namespace])?;
+        rules::few_enough(
+            weight,
+            self.bounds.contents,
+            "bytes of properties and objects in a metadata namespace",
+        )
+    }
+
     /// The number that `sql` counts.
     fn number(&self, sql: &str, params: impl Params) -> Result<usize> {
         let number: Option<i64> = self.one(sql, params, |row| row.get(0))?;

@@ -39,13 +39,14 @@ impl Session<'_> {
     /// # Errors
     /// `NotFound`; `AlreadyExists` if the new name is taken.
     pub fn change_object(&self, namespace: &str, name: &str, object: &Object) -> Result<Entry<Object>> {
+        let id = self.find(namespace)?.id;
         let created_at = self.object(namespace, name)?.created_at;
         let now = Timestamp::now();
         self.change_unique(
             "UPDATE objects SET name = ?3, description = ?4, required = ?5, properties = ?6, updated_at = ?7
              WHERE namespace = ?1 AND name = ?2",
             params![
-                self.find(namespace)?.id,
+                id,
                 name,
                 object.name,
                 object.fields.description,
@@ -55,6 +56,7 @@ impl Session<'_> {
             ],
             &described(&object.name),
         )?;
+        self.check_weight(id)?;
         Ok(Entry { it: object.clone(), created_at, updated_at: now })
     }
 
@@ -91,6 +93,7 @@ impl Session<'_> {
         )?;
         let number = self.count("objects", namespace)?;
         rules::few_enough(number, self.bounds.objects, "objects in a metadata namespace")?;
+        self.check_weight(namespace)?;
         Ok(Entry { it: object.clone(), created_at: now, updated_at: now })
     }
 }

@@ -61,7 +61,7 @@ impl Session<'_> {
             params![id, name, renamed, rows::text(schema)],
             &described(renamed),
         )?;
-        if changed == 0 { Err(missing(name)) } else { Ok(()) }
+        if changed == 0 { Err(missing(name)) } else { self.check_weight(id) }
     }
 
     /// Removes a property.
@@ -96,7 +96,8 @@ impl Session<'_> {
             self.count("properties", namespace)?,
             self.bounds.properties,
             "properties in a metadata namespace",
-        )
+        )?;
+        self.check_weight(namespace)
     }
 }
 

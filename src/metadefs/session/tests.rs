@@ -316,6 +316,28 @@ fn a_property_is_found_by_its_name_on_a_type_of_resources() {
 }
 
 #[test]
+fn properties_and_objects_of_a_namespace_have_a_weight_together() {
+    let place = Place::within(Bounds { contents: 600, ..Bounds::default() });
+    let schema = |bytes: usize| Schema::from_iter([("title".to_owned(), "x".repeat(bytes).into())]);
+    let heavy = |bytes: usize| {
+        let fields = ObjectFields { description: Some("x".repeat(bytes)), ..ObjectFields::default() };
+        Object { name: "o".into(), fields }
+    };
+    place.admin(|session| session.add_namespace(&namespace("N"), &Contents::default())).unwrap();
+    place.admin(|session| session.add_property("N", "p", &schema(200))).unwrap();
+    place.admin(|session| session.add_object("N", &heavy(200))).unwrap();
+    for heavier in [
+        place.admin(|session| session.add_property("N", "q", &schema(200))),
+        place.admin(|session| session.change_property("N", "p", "p", &schema(400))),
+        place.admin(|session| session.change_object("N", "o", &heavy(400)).map(drop)),
+    ] {
+        assert_eq!(kind(heavier), ErrorKind::TooLarge);
+    }
+    place.admin(|session| session.remove_object("N", "o")).unwrap();
+    place.admin(|session| session.change_property("N", "p", "p", &schema(400))).unwrap();
+}
+
+#[test]
 fn there_can_be_as_many_of_everything_as_the_bounds_say() {
     let bounds =
         Bounds { namespaces: 1, properties: 1, objects: 1, tags: 1, resource_types: 1, ..Bounds::default() };
