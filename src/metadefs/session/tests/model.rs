@@ -249,7 +249,7 @@ fn compare(place: &Place, model: &mut Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_does_whatever_the_catalogue_is_what_a_plain_model_says(steps in steps()) {
