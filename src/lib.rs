@@ -32,6 +32,7 @@
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |
 //! | [`api`] | how many backends there are, that anybody counts its answers |
+//! | [`metadefs`] | HTTP, which role may do what, images |
 //! | [`admin`] | how a federation or the API works, images, callers |
 //! | everything but [`registry`] | concrete backends |
 //!
