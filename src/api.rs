@@ -7,6 +7,7 @@
 //! | `exchange` | one request from its head to its answer: id, span, caller, deadline, panic, log line |
 //! | `routes`, `versions` | method and path → action; which minors of the API are served, and why |
 //! | `images`, `list`, `download`, `upload`, `members`, `tags`, `stores`, `usage` | the actions |
+//! | `metadefs` | the catalogue of metadata definitions: its actions, and its JSON |
 //! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
 //! | `query`, `conditions`, `order`, `cursor`, `marks`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
 //! | `attribute`, `patch`, `wire`, `schema` | JSON ⇄ images and changes to them |
@@ -43,6 +44,7 @@ mod links;
 mod list;
 mod marks;
 mod members;
+mod metadefs;
 mod order;
 mod partial;
 mod patch;
@@ -68,6 +70,7 @@ use http::uri::Scheme;
 use image_service::{ImageService, Partial};
 
 use crate::auth::Auth;
+use crate::metadefs::Metadefs;
 use crate::quotas::Quotas;
 use marks::Marks;
 
@@ -86,19 +89,27 @@ pub struct Front {
     pub settings: Settings,
     /// What projects may have. Default: as much as they like.
     pub quotas: Option<Quotas>,
+    /// The catalogue of metadata definitions. Default: none, as in a Glance where nobody has made any.
+    pub metadefs: Option<Metadefs>,
 }
 
 impl Front {
     /// A front door on `service`, with nothing beside it.
     #[must_use]
     pub fn new(service: Arc<dyn ImageService>, auth: Arc<dyn Auth>, settings: Settings) -> Self {
-        Self { service, auth, settings, quotas: None }
+        Self { service, auth, settings, quotas: None, metadefs: None }
     }
 
     /// The same with quotas, if there are to be any.
     #[must_use]
     pub fn with_quotas(self, quotas: Option<Quotas>) -> Self {
         Self { quotas, ..self }
+    }
+
+    /// The same with a catalogue of metadata definitions, if there is to be one.
+    #[must_use]
+    pub fn with_metadefs(self, metadefs: Option<Metadefs>) -> Self {
+        Self { metadefs, ..self }
     }
 }
 

@@ -19,8 +19,8 @@ use crate::document::{Document, Fault, Place, read_text};
 use crate::registry::{self, Planned};
 pub use report::report;
 pub use settings::{
-    Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat, Pages,
-    Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile,
+    Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat,
+    MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile,
 };
 
 /// What the file says, key by key. `Default` is what holds where it says nothing.
@@ -60,6 +60,8 @@ pub struct Config {
     pub placement: Placement,
     /// Where the service keeps what it needs beside the images.
     pub state: StateSettings,
+    /// How much there may be in the catalogue of metadata definitions.
+    pub metadefs: MetadefsSettings,
     /// The stores, first ones first.
     #[serde(rename = "backend")]
     pub backends: Vec<BackendEntry>,
@@ -83,6 +85,7 @@ impl Default for Config {
             guard: Guard::default(),
             placement: Placement::default(),
             state: StateSettings::default(),
+            metadefs: MetadefsSettings::default(),
             backends: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@
 //! admin              metrics and health, on a listener of their own
 //! api, auth          the Image API v2; the head of a request to a caller
 //! quotas             how much a project may have
+//! metadefs           the catalogue of metadata definitions
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
 //! backends/*         memory, local, http: they know the contract and never each other
@@ -31,6 +32,7 @@
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |
 //! | [`api`] | how many backends there are, that anybody counts its answers |
+//! | [`metadefs`] | HTTP, which role may do what, images |
 //! | [`admin`] | how a federation or the API works, images, callers |
 //! | everything but [`registry`] | concrete backends |
 //!
@@ -72,6 +74,7 @@ pub mod auth;
 pub mod config;
 pub mod document;
 pub mod federation;
+pub mod metadefs;
 pub mod quotas;
 pub mod registry;
 pub mod run;

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use portico::auth::tokens;
 use portico::config::{self, Loaded};
 use portico::document::Fault;
+use portico::metadefs::files::{self, Mode};
+use portico::metadefs::{self, Store};
 use portico::run::{self, Failure};
 use portico::server::Ending;
+use portico::state::State;
 use portico::telemetry;
 use uuid::Uuid;
 
@@ -37,7 +40,7 @@ struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes:
   0   ended in good order
-  1   could not begin, or ended before all requests were done
+  1   could not begin, ended before all requests were done, or could not load every file
   64  the command line or the configuration is wrong
 
 The log goes to standard error; RUST_LOG goes before log.level of the configuration.";
@@ -68,6 +71,36 @@ enum Command {
         #[arg(long)]
         admin: bool,
     },
+    /// Work on the catalogue of metadata definitions, also while the service runs
+    #[command(subcommand)]
+    Metadefs(MetadefsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum MetadefsCommand {
+    /// Put namespaces from files in the JSON form of Glance's etc/metadefs into the catalogue. Tells every fault; a file
+    /// with faults is left out as a whole
+    Load {
+        /// A file, or a directory of which each file that ends in .json is taken
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        config: ConfigFile,
+        /// What becomes of a namespace that is there
+        #[arg(long, value_enum, default_value_t)]
+        mode: LoadMode,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LoadMode {
+    /// It stays as it is
+    #[default]
+    Keep,
+    /// What it does not have is put into it
+    Merge,
+    /// It is made anew, also if it is protected
+    Overwrite,
 }
 
 fn main() -> ExitCode {
@@ -87,6 +120,9 @@ fn main() -> ExitCode {
                 roles.push(String::from("admin"));
             }
             token(user, project, roles)
+        }
+        Some(Command::Metadefs(MetadefsCommand::Load { paths, config, mode })) => {
+            load_metadefs(&config, &paths, mode)
         }
     }
 }
@@ -137,6 +173,37 @@ fn token(user: Option<String>, project: Option<String>, roles: Vec<String>) -> E
     let entry = print(&tokens::entry(&token, user, project, roles));
     tell(token);
     entry
+}
+
+fn load_metadefs(file: &ConfigFile, paths: &[PathBuf], mode: LoadMode) -> ExitCode {
+    let config = match config::load(&file.config) {
+        Ok(loaded) => loaded.config,
+        Err(faults) => return refuse(&faults),
+    };
+    let Some(directory) = &config.state.directory else {
+        tell("portico: state.directory is off, so there is no place for metadata definitions");
+        return ExitCode::from(USAGE);
+    };
+    let opened = State::make(directory)
+        .and_then(|state| Store::open(&state.join(metadefs::FILE), run::metadefs_bounds(&config)));
+    let store = match opened {
+        Ok(store) => store,
+        Err(error) => {
+            tell(format_args!("portico: {}", chain(&error)));
+            return ExitCode::FAILURE;
+        }
+    };
+    let mode = match mode {
+        LoadMode::Keep => Mode::Keep,
+        LoadMode::Merge => Mode::Merge,
+        LoadMode::Overwrite => Mode::Overwrite,
+    };
+    let (loaded, refused) = files::load(&store, paths, mode);
+    for refused in &refused {
+        tell(format_args!("{}: {}", refused.path.display(), chain(&refused.error)));
+    }
+    let told = print(&format!("{loaded}\n"));
+    if refused.is_empty() { told } else { ExitCode::FAILURE }
 }
 
 /// Tells every fault.

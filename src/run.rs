@@ -22,6 +22,7 @@ use crate::config::{self, AuthKind, Config, Loaded};
 use crate::document::Fault;
 use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Guarding};
+use crate::metadefs::{self, Bounds, Metadefs};
 use crate::quotas::{Limits, Quotas};
 use crate::registry::Planned;
 use crate::server::tls::{Flaw, Tls};
@@ -96,7 +97,8 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     }
     let callers = Callers::open(&config).await?;
     // Held until the end: what is in it is this process's alone.
-    let _state = open_state(&config).await?;
+    let state = open_state(&config).await?;
+    let metadefs = open_metadefs(state.as_ref(), &config).await?;
     let federation = Federation::new(open(backends).await?, federation_settings(&config));
     let metrics = Arc::new(Metrics::new());
     let observer = Arc::clone(&metrics) as Arc<dyn Observer>;
@@ -105,6 +107,7 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     let signals = Signals::take_over().map_err(Failure::System)?;
     let service = Arc::clone(&federation) as Arc<dyn ImageService>;
     let front = Front::new(service, callers.auth(), api_settings(&config)).with_quotas(quotas(&config));
+    let front = front.with_metadefs(metadefs);
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
     let tls = open_tls(&config).await?;
     let (server, address) = bind("listen", config.listen, server_settings(&config))?;
@@ -185,6 +188,13 @@ fn scheme(config: &Config) -> Scheme {
 async fn open_state(config: &Config) -> Result<Option<State>, Failure> {
     let Some(directory) = config.state.directory.clone() else { return Ok(None) };
     blocking(move || State::open(&directory)).await?.map(Some).map_err(Failure::State)
+}
+
+/// Opens the catalogue of metadata definitions, if there is a place for it.
+async fn open_metadefs(state: Option<&State>, config: &Config) -> Result<Option<Metadefs>, Failure> {
+    let Some(state) = state else { return Ok(None) };
+    let opened = Metadefs::open(state.path(metadefs::FILE), metadefs_bounds(config)).await;
+    opened.map(Some).map_err(Failure::State)
 }
 
 /// The configured way to know callers.
@@ -325,6 +335,23 @@ fn api_settings(config: &Config) -> api::Settings {
     }
 }
 
+/// How much there may be in the catalogue of metadata definitions.
+#[must_use]
+pub fn metadefs_bounds(config: &Config) -> Bounds {
+    let metadefs = &config.metadefs;
+    Bounds {
+        namespaces: metadefs.namespaces.get(),
+        properties: metadefs.properties.get(),
+        objects: metadefs.objects.get(),
+        tags: metadefs.tags.get(),
+        resource_types: metadefs.resource_types.get(),
+        contents: size(metadefs.contents),
+        document: size(metadefs.document),
+        readers: metadefs.readers,
+        busy_timeout: metadefs.busy_timeout,
+    }
+}
+
 /// A size that has been checked to be small.
 fn size(bytes: bytesize::ByteSize) -> usize {
     usize::try_from(bytes.as_u64()).unwrap_or(usize::MAX)
@@ -338,6 +365,7 @@ mod tests {
     fn a_configuration_that_says_nothing_leaves_every_part_at_its_own_defaults() {
         let config = Config::default();
         assert_eq!(format!("{:?}", api_settings(&config)), format!("{:?}", api::Settings::default()));
+        assert_eq!(metadefs_bounds(&config), Bounds::default());
         assert_eq!(
             format!("{:?}", federation_settings(&config)),
             format!("{:?}", federation::Settings::default())

@@ -24,13 +24,8 @@ impl State {
     /// # Errors
     /// `Unavailable`, with the path, if it cannot be made or written, or another process has it.
     pub fn open(directory: &Path) -> Result<Self> {
-        let failed = |error: io::Error| {
-            let message = format!("{} cannot be used", directory.display());
-            Error::new(ErrorKind::Unavailable, message).with_source(error)
-        };
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        // Other programs may change the working directory's name, and relative paths with it; not this one's.
-        let root = directory.canonicalize().map_err(failed)?;
+        let failed = |error: io::Error| unusable(directory, error);
+        let root = Self::make(directory)?;
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).mode(0o600);
         let lock = lock.open(root.join("lock")).map_err(failed)?;
@@ -44,11 +39,28 @@ impl State {
         }
     }
 
+    /// Makes `directory`, for nobody else to read, if it is not there, and gives its full path. Takes it for nobody: who
+    /// works on what is in it must stand others that do. Blocks on the file system.
+    ///
+    /// # Errors
+    /// `Unavailable`, with the path, if it cannot be made.
+    pub fn make(directory: &Path) -> Result<PathBuf> {
+        let failed = |error: io::Error| unusable(directory, error);
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        // Other programs may change the working directory's name, and relative paths with it; not this one's.
+        directory.canonicalize().map_err(failed)
+    }
+
     /// Where the file or directory called `name` is, whether it is there or not.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+}
+
+fn unusable(directory: &Path, error: io::Error) -> Error {
+    let message = format!("{} cannot be used", directory.display());
+    Error::new(ErrorKind::Unavailable, message).with_source(error)
 }
 
 #[cfg(test)]

@@ -423,6 +423,24 @@ fn the_report_tells_where_a_remote_service_is_and_not_how_it_is_entered() {
 }
 
 #[test]
+fn bounds_on_metadata_definitions_have_bounds_themselves() {
+    let told = faults(
+        "[metadefs]\nnamespaces = 100001\ntags = 0\nreaders = 65\ndocument = 1023\ncontents = \"65MiB\"\nbusy_timeout = \"61m\"\n\
+         [[backend]]\nname = \"a\"\nkind = \"memory\"\n",
+    );
+    for fault in [
+        ":2: metadefs.namespaces: must not be more than 100000",
+        ":3: metadefs.tags: ",
+        ":4: metadefs.readers: must not be more than 64",
+        ":5: metadefs.document: must be from 1.0 KiB to 64.0 MiB",
+        ":6: metadefs.contents: must be from 1.0 KiB to 64.0 MiB",
+        ":7: metadefs.busy_timeout: must not be longer than an hour",
+    ] {
+        assert!(told.iter().any(|told| told.contains(fault)), "{fault} is not in {told:#?}");
+    }
+}
+
+#[test]
 fn a_guard_that_would_let_nothing_through_or_everything_is_a_fault() {
     let text = format!(
         r#"[guard]

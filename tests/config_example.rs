@@ -70,6 +70,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("guard", keys_of::<config::Guard>()),
         ("placement", keys_of::<config::Placement>()),
         ("state", keys_of::<config::StateSettings>()),
+        ("metadefs", keys_of::<config::MetadefsSettings>()),
         ("backend", keys_of::<BackendEntry>()),
         ("backend.guard", keys_of::<config::GuardOfBackend>()),
         ("local", keys_of::<portico_local::Options>()),

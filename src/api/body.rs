@@ -1,5 +1,7 @@
 //! Request bodies that are not image data: none at all, or bounded JSON.
 
+use std::time::Duration;
+
 use axum::body::{Body, HttpBody as _};
 use http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -29,11 +31,16 @@ pub(super) fn check(rule: Rule, body: &Body) -> Result<(), Fault> {
 
 /// Reads a body of JSON: an object or an array.
 pub(super) async fn json(body: Body, settings: &Settings) -> Result<Value, Fault> {
-    let collected = Limited::new(body, settings.json_body).collect();
-    let bytes = match tokio::time::timeout(settings.body_pause, collected).await {
+    json_within(body, settings.json_body, settings.body_pause).await
+}
+
+/// Reads a body of JSON of at most `most` bytes, which may take as long as `pause` to come.
+pub(super) async fn json_within(body: Body, most: usize, pause: Duration) -> Result<Value, Fault> {
+    let collected = Limited::new(body, most).collect();
+    let bytes = match tokio::time::timeout(pause, collected).await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("the body is larger than {} bytes", settings.json_body);
+            let message = format!("the body is larger than {most} bytes");
             return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, message));
         }
         Ok(Err(_)) => return Err(Fault::bad_request("the body broke off")),

@@ -20,11 +20,11 @@ use tracing::Instrument as _;
 use super::fault::Fault;
 use super::marks::Marks;
 use super::policy::{Policy, Roles};
-use super::routes::{self, Action, Target};
+use super::routes::{self, Action, Names, Target};
 use super::versions::{self, Storage};
 use super::{
-    Desk, Front, Route, answer, body, download, images, list, members, partial, policy, request_id, schema,
-    stores, tags, unserved, upload, usage,
+    Desk, Front, Route, answer, body, download, images, list, members, metadefs, partial, policy, request_id,
+    schema, stores, tags, unserved, upload, usage,
 };
 
 /// What every action is given.
@@ -134,7 +134,7 @@ async fn respond(
     }
     let open = matches!(target, Target::Action { action, .. } if action.is_open());
     let caller = if open { Caller::default() } else { front.auth.caller(&parts.headers).await? };
-    let (action, id, name) = destination(target)?;
+    let (action, names) = destination(target)?;
     body::check(action.body(), &body)?;
     let reads = parts.method == Method::GET;
     let within = front.settings.read_deadline;
@@ -149,7 +149,7 @@ async fn respond(
     };
     let query = query.to_owned();
     let call = Call { front, marks, context, headers: parts.headers, query };
-    let work = act(&call, action, &id, &name, body);
+    let work = act(&call, action, &names, body);
     if !reads {
         return work.await;
     }
@@ -158,16 +158,17 @@ async fn respond(
     })
 }
 
-fn destination(target: Target) -> Result<(Action, ImageId, String), Fault> {
+fn destination(target: Target) -> Result<(Action, Names), Fault> {
     match target {
-        Target::Action { action, id, name, .. } => Ok((action, id, name)),
+        Target::Action { action, names, .. } => Ok((action, names)),
         Target::WrongMethod(allow) => Err(Fault::wrong_method(&allow)),
         Target::Nowhere => Err(Fault::not_found("there is nothing at this path")),
         Target::UnknownMethod => Err(Fault::new(StatusCode::NOT_IMPLEMENTED, "no path has this method")),
     }
 }
 
-async fn act(call: &Call, action: Action, id: &ImageId, name: &str, body: Body) -> Result<Response, Fault> {
+async fn act(call: &Call, action: Action, names: &Names, body: Body) -> Result<Response, Fault> {
+    let Names { id, name, .. } = names;
     match action {
         Action::ChooseVersion => Ok(versions::choose(call, storage(&call.front))),
         Action::ListVersions => Ok(versions::list(call, storage(&call.front))),
@@ -194,6 +195,7 @@ async fn act(call: &Call, action: Action, id: &ImageId, name: &str, body: Body) 
         Action::DetailStores => stores::detail(call),
         Action::RemoveCopy => stores::remove_copy(call, name, id).await,
         Action::ShowUsage => usage::show(call).await,
+        Action::Metadefs(ask) => metadefs::answer(call, ask, names, body).await,
         Action::Unserved(part) => unserved::answer(call, part, id).await,
     }
 }

@@ -58,21 +58,22 @@ impl Params {
 
     /// The path of the first page.
     pub(super) fn first(&self) -> String {
-        self.link(&[])
+        self.link(IMAGES, &[])
     }
 
     /// The path of the page behind `marker`, with the first of `cursors` with which the query is not longer than
     /// `longest`, or with none: then the marker is looked up.
     pub(super) fn next(&self, marker: &str, cursors: &[String], longest: usize) -> String {
-        let with = |cursor: &String| self.link(&[(MARKER, marker), (CURSOR, cursor)]);
+        let with = |cursor: &String| self.link(IMAGES, &[(MARKER, marker), (CURSOR, cursor)]);
         let fits = |link: &String| link.len().saturating_sub(IMAGES.len() + 1) <= longest;
-        cursors.iter().map(with).find(fits).unwrap_or_else(|| self.link(&[(MARKER, marker)]))
+        cursors.iter().map(with).find(fits).unwrap_or_else(|| self.link(IMAGES, &[(MARKER, marker)]))
     }
 
-    fn link(&self, place: &[(&str, &str)]) -> String {
+    /// The path of the page of `list` that begins at `place`.
+    pub(super) fn link(&self, list: &str, place: &[(&str, &str)]) -> String {
         let kept = self.iter().filter(|(key, _)| *key != MARKER && *key != CURSOR);
         let query = Serializer::new(String::new()).extend_pairs(kept).extend_pairs(place).finish();
-        if query.is_empty() { IMAGES.to_owned() } else { format!("{IMAGES}?{query}") }
+        if query.is_empty() { list.to_owned() } else { format!("{list}?{query}") }
     }
 }
 

@@ -52,6 +52,10 @@ pub struct Policy {
     pub delete_image_location: Roles,
     /// Seeing how the stores are made. Default: `service`.
     pub stores_info_detail: Roles,
+    /// Reading metadata definitions; without it there are none. Default: `reader`, `member`.
+    pub metadef_default: Roles,
+    /// Writing metadata definitions. Default: administrators alone.
+    pub metadef_admin: Roles,
 }
 
 impl Default for Policy {
@@ -77,6 +81,8 @@ impl Default for Policy {
             reactivate: members(),
             delete_image_location: Roles::of(&[]),
             stores_info_detail: Roles::of(&["service"]),
+            metadef_default: readers(),
+            metadef_admin: Roles::of(&[]),
         }
     }
 }
@@ -138,6 +144,19 @@ impl Policy {
             Some(Visibility::Shared | Visibility::Private) | None => return Ok(()),
         };
         permit(roles, caller, what)
+    }
+
+    /// Lets through a caller for whom there are metadata definitions.
+    pub(super) fn may_read_metadefs(&self, caller: &Caller) -> Verdict {
+        if self.metadef_default.admit(caller) {
+            return Ok(());
+        }
+        Err(Fault::not_found("there are no metadata definitions for your role"))
+    }
+
+    /// Lets through a caller who may change them.
+    pub(super) fn may_write_metadefs(&self, caller: &Caller) -> Verdict {
+        permit(&self.metadef_admin, caller, "change metadata definitions")
     }
 }
 

@@ -8,8 +8,10 @@ use image_service::ImageId;
 use percent_encoding::percent_decode_str;
 
 use super::body::Rule;
+use super::metadefs::Ask;
 use super::unserved::Part;
 use super::versions::{self, Storage, Word};
+use crate::metadefs::Part as Contents;
 
 /// Everything that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub(super) enum Action {
     DetailStores,
     RemoveCopy,
     ShowUsage,
+    Metadefs(Ask),
     Unserved(Part),
 }
 
@@ -57,6 +60,7 @@ impl Action {
             | Self::AddMember
             | Self::SetMemberStatus => Rule::Taken,
             Self::ListImages | Self::ChooseVersion | Self::ListVersions | Self::CheckHealth => Rule::Ignored,
+            Self::Metadefs(ask) => ask.body(),
             Self::Unserved(part) => part.body(),
             _ => Rule::None,
         }
@@ -65,8 +69,8 @@ impl Action {
 
 type Row = (&'static str, &'static [(&'static str, Action)]);
 
-/// `{id}` is the id of an image, `{name}` any other name, `{*}` one or more segments that nobody reads. The first
-/// row that fits counts.
+/// `{id}` is the id of an image, `{namespace}` the name of a metadata namespace, `{name}` any other name. The first row
+/// that fits counts.
 const TABLE: &[Row] = &[
     ("/", &[("GET", Action::ChooseVersion)]),
     ("/versions", &[("GET", Action::ListVersions)]),
@@ -110,22 +114,90 @@ const TABLE: &[Row] = &[
     ),
     (
         "/v2/metadefs/namespaces",
-        &[("GET", Action::Unserved(Part::Namespaces)), ("POST", Action::Unserved(Part::MetadefWrite))],
+        &[("GET", Action::Metadefs(Ask::ListNamespaces)), ("POST", Action::Metadefs(Ask::AddNamespace))],
     ),
-    ("/v2/metadefs/resource_types", &[("GET", Action::Unserved(Part::ResourceTypes))]),
     (
-        "/v2/metadefs/namespaces/{*}",
+        "/v2/metadefs/namespaces/{namespace}",
         &[
-            ("DELETE", Action::Unserved(Part::MetadefWrite)),
-            ("GET", Action::Unserved(Part::Metadef)),
-            ("POST", Action::Unserved(Part::MetadefWrite)),
-            ("PUT", Action::Unserved(Part::MetadefWrite)),
+            ("DELETE", Action::Metadefs(Ask::DeleteNamespace)),
+            ("GET", Action::Metadefs(Ask::ShowNamespace)),
+            ("PUT", Action::Metadefs(Ask::ChangeNamespace)),
         ],
     ),
+    (
+        "/v2/metadefs/namespaces/{namespace}/properties",
+        &[
+            ("DELETE", Action::Metadefs(Ask::Clear(Contents::Properties))),
+            ("GET", Action::Metadefs(Ask::ListProperties)),
+            ("POST", Action::Metadefs(Ask::AddProperty)),
+        ],
+    ),
+    (
+        "/v2/metadefs/namespaces/{namespace}/properties/{name}",
+        &[
+            ("DELETE", Action::Metadefs(Ask::RemoveProperty)),
+            ("GET", Action::Metadefs(Ask::ShowProperty)),
+            ("PUT", Action::Metadefs(Ask::ChangeProperty)),
+        ],
+    ),
+    (
+        "/v2/metadefs/namespaces/{namespace}/objects",
+        &[
+            ("DELETE", Action::Metadefs(Ask::Clear(Contents::Objects))),
+            ("GET", Action::Metadefs(Ask::ListObjects)),
+            ("POST", Action::Metadefs(Ask::AddObject)),
+        ],
+    ),
+    (
+        "/v2/metadefs/namespaces/{namespace}/objects/{name}",
+        &[
+            ("DELETE", Action::Metadefs(Ask::RemoveObject)),
+            ("GET", Action::Metadefs(Ask::ShowObject)),
+            ("PUT", Action::Metadefs(Ask::ChangeObject)),
+        ],
+    ),
+    (
+        "/v2/metadefs/namespaces/{namespace}/tags",
+        &[
+            ("DELETE", Action::Metadefs(Ask::Clear(Contents::Tags))),
+            ("GET", Action::Metadefs(Ask::ListTags)),
+            ("POST", Action::Metadefs(Ask::SetTags)),
+        ],
+    ),
+    (
+        "/v2/metadefs/namespaces/{namespace}/tags/{name}",
+        &[
+            ("DELETE", Action::Metadefs(Ask::RemoveTag)),
+            ("GET", Action::Metadefs(Ask::ShowTag)),
+            ("POST", Action::Metadefs(Ask::AddTag)),
+            ("PUT", Action::Metadefs(Ask::RenameTag)),
+        ],
+    ),
+    (
+        "/v2/metadefs/namespaces/{namespace}/resource_types",
+        &[("GET", Action::Metadefs(Ask::ListAssociations)), ("POST", Action::Metadefs(Ask::Associate))],
+    ),
+    (
+        "/v2/metadefs/namespaces/{namespace}/resource_types/{name}",
+        &[("DELETE", Action::Metadefs(Ask::Dissociate))],
+    ),
+    ("/v2/metadefs/resource_types", &[("GET", Action::Metadefs(Ask::ListResourceTypes))]),
+    ("/v2/schemas/metadefs/{name}", &[("GET", Action::Metadefs(Ask::ShowSchema))]),
 ];
 
 /// What is found at the root also when a media type names a version.
 const UNVERSIONED: [&str; 2] = ["versions", "healthcheck"];
+
+/// What a path names, each of it empty if the path does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Names {
+    /// An image.
+    pub(super) id: ImageId,
+    /// A namespace of metadata definitions.
+    pub(super) namespace: String,
+    /// Something else.
+    pub(super) name: String,
+}
 
 /// Where a request is going.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,10 +208,8 @@ pub(super) enum Target {
         action: Action,
         /// The row of the table, for logs.
         template: &'static str,
-        /// The image that the path names. Empty if it names none.
-        id: ImageId,
-        /// The other name in the path. Empty if there is none.
-        name: String,
+        /// What the path names.
+        names: Names,
     },
     /// To a path that has other methods: these.
     WrongMethod(String),
@@ -162,8 +232,8 @@ impl Target {
 
 /// Who asks for a version that is not served may choose one that is.
 fn choice() -> Target {
-    let id = ImageId::lookup("");
-    Target::Action { action: Action::ChooseVersion, template: "other version", id, name: String::new() }
+    let names = Names { id: ImageId::lookup(""), namespace: String::new(), name: String::new() };
+    Target::Action { action: Action::ChooseVersion, template: "other version", names }
 }
 
 /// Finds where a request is going. `accept` is its `Accept` header.
@@ -186,9 +256,9 @@ pub(super) fn find(method: &Method, path: &str, accept: Option<&str>, storage: S
         Some(Word::NoVersion) | None => {}
     }
     for (template, methods) in TABLE {
-        let Some((id, name)) = fit(template, &segments) else { continue };
+        let Some(names) = fit(template, &segments) else { continue };
         return match methods.iter().find(|(known, _)| *known == method.as_str()) {
-            Some((_, action)) => Target::Action { action: *action, template, id, name },
+            Some((_, action)) => Target::Action { action: *action, template, names },
             None => {
                 Target::WrongMethod(methods.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", "))
             }
@@ -219,21 +289,21 @@ fn media_version(accept: Option<&str>) -> Option<&str> {
     accept.strip_prefix("application/vnd.openstack.images-")
 }
 
-/// The id and the name in `segments`, if they fit the template.
-fn fit(template: &str, segments: &[String]) -> Option<(ImageId, String)> {
-    let (mut id, mut name) = (String::new(), String::new());
+/// The names in `segments`, if they fit the template.
+fn fit(template: &str, segments: &[String]) -> Option<Names> {
+    let (mut id, mut namespace, mut name) = (String::new(), String::new(), String::new());
     let mut segments = segments.iter();
     for pattern in template.split('/').skip(1).filter(|_| template != "/") {
         let segment = segments.next()?;
         match pattern {
-            "{*}" => return (!segment.is_empty()).then(|| (ImageId::lookup(id), name)),
             "{id}" if !segment.is_empty() => id.clone_from(segment),
+            "{namespace}" if !segment.is_empty() => namespace.clone_from(segment),
             "{name}" if !segment.is_empty() => name.clone_from(segment),
             _ if pattern == segment => {}
             _ => return None,
         }
     }
-    segments.next().is_none().then(|| (ImageId::lookup(id), name))
+    segments.next().is_none().then(|| Names { id: ImageId::lookup(id), namespace, name })
 }
 
 #[cfg(test)]
@@ -247,7 +317,7 @@ mod tests {
 
     fn action(method: &str, path: &str) -> Option<(Action, String, String)> {
         match found(method, path) {
-            Target::Action { action, id, name, .. } => Some((action, id.as_str().to_owned(), name)),
+            Target::Action { action, names, .. } => Some((action, names.id.as_str().to_owned(), names.name)),
             _ => None,
         }
     }
@@ -255,7 +325,8 @@ mod tests {
     #[test]
     fn every_row_is_reached_by_its_own_path_with_each_of_its_methods() {
         for (template, methods) in TABLE {
-            let path = template.replace("{id}", "an-id").replace("{name}", "a-name").replace("{*}", "x/y");
+            let path =
+                template.replace("{id}", "an-id").replace("{name}", "a-name").replace("{namespace}", "n");
             for (method, expected) in *methods {
                 match found(method, &path) {
                     Target::Action { action, template: reached, .. } => {

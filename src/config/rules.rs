@@ -25,6 +25,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     check_guard(&config.guard, &Place::root().then("guard"), document);
     check_backends(config, document);
     check_placement(config, document);
+    check_metadefs(config, document);
     if config.auth.kind == AuthKind::Tokens
         && let Err(faults) = tokens::check(&config.auth.tokens.file)
     {
@@ -243,6 +244,32 @@ fn check_backends(config: &Config, document: &mut Document<'_>) {
         if entry.kind.is_none() {
             document.fault(&place.then("kind"), "is missing");
         }
+    }
+}
+
+fn check_metadefs(config: &Config, document: &mut Document<'_>) {
+    let metadefs = &config.metadefs;
+    let place = Place::root().then("metadefs");
+    for (key, number, most) in [
+        ("namespaces", metadefs.namespaces, 100_000),
+        ("properties", metadefs.properties, 100_000),
+        ("objects", metadefs.objects, 100_000),
+        ("tags", metadefs.tags, 100_000),
+        ("resource_types", metadefs.resource_types, 100_000),
+        ("readers", metadefs.readers, 64),
+    ] {
+        if number.get() > most {
+            document.fault(&place.then(key), format!("must not be more than {most}"));
+        }
+    }
+    for (key, size) in [("contents", metadefs.contents), ("document", metadefs.document)] {
+        let (least, most) = (ByteSize::kib(1), ByteSize::mib(64));
+        if size < least || size > most {
+            document.fault(&place.then(key), format!("must be from {least} to {most}"));
+        }
+    }
+    if metadefs.busy_timeout > Duration::from_secs(60 * 60) {
+        document.fault(&place.then("busy_timeout"), "must not be longer than an hour");
     }
 }
 

@@ -74,6 +74,47 @@ impl Default for StateSettings {
     }
 }
 
+/// `[metadefs]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetadefsSettings {
+    /// Most namespaces. Default: 1000.
+    pub namespaces: NonZeroUsize,
+    /// Most properties of one namespace, those of its objects aside. Default: 1000.
+    pub properties: NonZeroUsize,
+    /// Most objects of one namespace. Default: 1000.
+    pub objects: NonZeroUsize,
+    /// Most tags of one namespace. Default: 1000.
+    pub tags: NonZeroUsize,
+    /// Most types of resources, in all namespaces together. Default: 1000.
+    pub resource_types: NonZeroUsize,
+    /// Most bytes of all properties and objects of one namespace together. Default: 8 MiB.
+    pub contents: ByteSize,
+    /// Most bytes of one definition, in a request or in a file. Default: 1 MiB.
+    pub document: ByteSize,
+    /// How many questions are answered at once. Default: 4.
+    pub readers: NonZeroUsize,
+    /// How long to wait for another process that writes, such as one that loads files. Default: 5 seconds.
+    #[serde(with = "humantime_serde")]
+    pub busy_timeout: Duration,
+}
+
+impl Default for MetadefsSettings {
+    fn default() -> Self {
+        Self {
+            namespaces: number(1000),
+            properties: number(1000),
+            objects: number(1000),
+            tags: number(1000),
+            resource_types: number(1000),
+            contents: ByteSize::mib(8),
+            document: ByteSize::mib(1),
+            readers: number(4),
+            busy_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -9,6 +9,7 @@ mod images;
 mod lists;
 mod logs;
 mod members;
+mod metadefs;
 mod noise;
 mod paper;
 mod quotas;
