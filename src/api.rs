@@ -64,6 +64,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::Scheme;
 use image_service::{ImageService, Partial};
 
 use crate::auth::Auth;
@@ -112,8 +113,10 @@ struct Desk {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The address that clients use, such as `https://images.example`, for links that must be absolute.
-    /// Default: `http://` and the `Host` that the client named.
+    /// Default: the scheme and the `Host` that the client named.
     pub public_endpoint: Option<String>,
+    /// How clients speak to this service, for the same links. Default: `http`.
+    pub scheme: Scheme,
     /// What a list does when a part of it cannot be had and the request does not say. Default: serve the rest.
     pub partial: Partial,
     /// Most bytes of a JSON body. Default: 1 MiB.
@@ -149,6 +152,7 @@ impl Default for Settings {
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         Self {
             public_endpoint: None,
+            scheme: Scheme::HTTP,
             partial: Partial::default(),
             json_body: 1 << 20,
             query_string: 8 << 10,

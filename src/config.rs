@@ -20,7 +20,7 @@ use crate::registry::{self, Planned};
 pub use report::report;
 pub use settings::{
     Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat, Pages,
-    Placement, QuotaSettings, StateSettings, TokensFile,
+    Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile,
 };
 
 /// What the file says, key by key. `Default` is what holds where it says nothing.
@@ -34,6 +34,8 @@ pub struct Config {
     /// absolute. Default: `http://` and the `Host` that the client named.
     #[serde(deserialize_with = "settings::public_endpoint")]
     pub public_endpoint: Option<String>,
+    /// How clients are spoken to in private.
+    pub tls: TlsSettings,
     /// Where metrics and health are told.
     pub admin: Admin,
     /// What is logged, and how.
@@ -68,6 +70,7 @@ impl Default for Config {
         Self {
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 9292)),
             public_endpoint: None,
+            tls: TlsSettings::default(),
             admin: Admin::default(),
             log: Log::default(),
             auth: Auth::default(),

@@ -8,7 +8,9 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::uri::Scheme;
 use image_service::{Error, ErrorKind, ImageService};
 
 use crate::admin::metrics::{self, Metrics};
@@ -22,6 +24,7 @@ use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Guarding};
 use crate::quotas::{Limits, Quotas};
 use crate::registry::Planned;
+use crate::server::tls::{Flaw, Tls};
 use crate::server::{self, Ending, Server, Signals, Stop};
 use crate::state::State;
 use watch::{Running, Watch};
@@ -35,6 +38,8 @@ pub enum Failure {
     Backend(String, Error),
     /// The directory of the service's own state cannot be used.
     State(Error),
+    /// The certificate that clients are to see cannot be used.
+    Tls(Flaw),
     /// The backends could not be joined.
     Federation(Error),
     /// The address that stands under this key could not be bound.
@@ -48,6 +53,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Config(faults) => write!(f, "the configuration has {} faults", faults.len()),
             Self::Backend(name, _) => write!(f, "the backend '{name}' cannot be opened"),
+            Self::Tls(_) => f.write_str("tls.certificate and tls.key cannot be used"),
             Self::State(_) => f.write_str("state.directory cannot be used"),
             Self::Federation(_) => f.write_str("the backends cannot be joined"),
             Self::Bind(key, address, _) => write!(f, "{key}: cannot listen on {address}"),
@@ -61,6 +67,7 @@ impl std::error::Error for Failure {
         match self {
             Self::Config(_) => None,
             Self::Backend(_, source) | Self::State(source) | Self::Federation(source) => Some(source),
+            Self::Tls(source) => Some(source),
             Self::Bind(_, _, source) | Self::System(source) => Some(source),
         }
     }
@@ -71,7 +78,7 @@ impl Failure {
     #[must_use]
     pub fn is_of_config(&self) -> bool {
         match self {
-            Self::Config(_) => true,
+            Self::Config(_) | Self::Tls(_) => true,
             Self::Backend(_, error) | Self::Federation(error) => error.kind() == ErrorKind::Invalid,
             Self::State(_) | Self::Bind(..) | Self::System(_) => false,
         }
@@ -99,16 +106,19 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     let service = Arc::clone(&federation) as Arc<dyn ImageService>;
     let front = Front::new(service, callers.auth(), api_settings(&config)).with_quotas(quotas(&config));
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
+    let tls = open_tls(&config).await?;
     let (server, address) = bind("listen", config.listen, server_settings(&config))?;
+    let server = server.with_tls(tls.clone());
     let stop = Stop::default();
     let running = Running { federation, stop: stop.clone(), connections: server.connections() };
     let watch = Watch::open(&config, running, metrics)?;
-    tracing::info!("listening on http://{address}");
+    tracing::info!("listening on {}://{address}", scheme(&config));
 
     let service = async {
         tokio::select! {
             ending = server.serve(router, stop.clone()) => ending,
-            () = signals.pass_on(stop, async || callers.reload().await) => Ending::Drained,
+            () = signals.pass_on(stop, async || reload(&callers, tls.as_ref()).await) => Ending::Drained,
+            () = watch_tls(tls.as_ref(), config.tls.look) => Ending::Drained,
         }
     };
     let ending = watch.during(service).await;
@@ -140,6 +150,35 @@ async fn open(planned: Vec<Planned>) -> Result<Vec<Backend>, Failure> {
         backends.push(Backend { name, kind: kind.to_owned(), description, service, deadline });
     }
     Ok(backends)
+}
+
+/// Reads the certificate, if there is one.
+async fn open_tls(config: &Config) -> Result<Option<Tls>, Failure> {
+    let Some(files) = config.tls.files() else { return Ok(None) };
+    blocking(move || Tls::open(files)).await?.map(Some).map_err(Failure::Tls)
+}
+
+/// Looks for another certificate, for as long as the service goes on.
+async fn watch_tls(tls: Option<&Tls>, every: Duration) {
+    match tls {
+        Some(tls) => tls.watch(every).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads again what can be read again.
+async fn reload(callers: &Callers, tls: Option<&Tls>) {
+    callers.reload().await;
+    if let Some(tls) = tls.cloned()
+        && let Err(failure) = blocking(move || tls.reload()).await
+    {
+        tracing::error!("{failure}");
+    }
+}
+
+/// How clients speak to this service.
+fn scheme(config: &Config) -> Scheme {
+    if config.tls.files().is_some() { Scheme::HTTPS } else { Scheme::HTTP }
 }
 
 /// Takes the directory of the service's own state, if there is to be one.
@@ -264,6 +303,7 @@ fn api_settings(config: &Config) -> api::Settings {
     let limits = &config.limits;
     api::Settings {
         public_endpoint: config.public_endpoint.clone(),
+        scheme: scheme(config),
         partial: config.federation.partial,
         json_body: size(limits.json_body),
         query_string: size(limits.query),

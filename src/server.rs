@@ -1,7 +1,7 @@
 //! Connections: accepted within bounds, served, and brought to an end in good order.
 //!
-//! The head of a request is bounded in size, number of headers and time; so is the time for which a client may
-//! leave a response untaken ([`patience`]). There are never more connections than the bound: the next one is
+//! The head of a request is bounded in size, number of headers and time; so are a TLS handshake ([`tls`]) and the
+//! time for which a client may leave a response untaken ([`patience`]). There are never more connections than the bound: the next one is
 //! accepted when one ends, and waits in the kernel's own bounded queue until then. What requests ask for is
 //! the router's business; this module must not know it.
 //!
@@ -11,6 +11,7 @@
 mod connection;
 mod patience;
 mod signals;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use signals::Signals;
+use tls::Tls;
 
 /// How many connections the kernel keeps waiting to be accepted.
 const BACKLOG: u32 = 1024;
@@ -102,6 +104,7 @@ impl Connections {
 pub struct Server {
     listener: TcpListener,
     settings: Settings,
+    tls: Option<Tls>,
     open: Connections,
 }
 
@@ -115,7 +118,13 @@ impl Server {
         // A restart must not wait for the last connections of the process before.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Self { listener: socket.listen(BACKLOG)?, settings, open: Connections::default() })
+        Ok(Self { listener: socket.listen(BACKLOG)?, settings, tls: None, open: Connections::default() })
+    }
+
+    /// The same, speaking TLS if `tls` says how. A handshake may take as long as a head.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The address that is bound, with the real port.
@@ -134,7 +143,7 @@ impl Server {
 
     /// Serves `router` until told to stop. Every task it has started has ended when it returns.
     pub async fn serve(self, router: Router, stop: Stop) -> Ending {
-        let Self { listener, settings, open } = self;
+        let Self { listener, settings, tls, open } = self;
         let settings = Arc::new(settings);
         let permits = Arc::new(Semaphore::new(settings.connections.get()));
         let mut connections = JoinSet::new();
@@ -145,7 +154,8 @@ impl Server {
                 Some(_) = connections.join_next() => continue,
                 accepted = accept(&listener, &permits) => accepted,
             };
-            let connection = connection::serve(stream, router.clone(), Arc::clone(&settings), stop.clone());
+            let (router, settings, stop) = (router.clone(), Arc::clone(&settings), stop.clone());
+            let connection = connection::begin(stream, tls.clone(), router, settings, stop);
             let counted = open.0.token();
             connections.spawn(async move {
                 connection.await;

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where something is not as it must be")]
 
+#[path = "tls/authority.rs"]
+mod authority;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use authority::Authority;
 use portico::config::{self, BackendEntry, Config};
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -52,6 +56,7 @@ fn keys_of<T: DeserializeOwned>() -> BTreeSet<String> {
 fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         ("", keys_of::<Config>()),
+        ("tls", keys_of::<config::TlsSettings>()),
         ("admin", keys_of::<config::Admin>()),
         ("log", keys_of::<config::Log>()),
         ("auth", keys_of::<config::Auth>()),
@@ -102,7 +107,16 @@ fn it_is_a_configuration_without_faults_or_warnings() {
 
 #[test]
 fn what_is_commented_out_is_without_faults_too() {
-    let loaded = config::parse(Path::new("config.example.toml"), &with_everything()).unwrap();
+    // The certificate it names must be there.
+    let (directory, pair) = (tempfile::tempdir().unwrap(), Authority::new().certify("images.test"));
+    std::fs::write(directory.path().join("certificate.pem"), pair.certificate).unwrap();
+    std::fs::write(directory.path().join("key.pem"), pair.key).unwrap();
+    let here = format!("{}/", directory.path().display());
+    let mut text = with_everything();
+    for file in ["certificate.pem", "key.pem"] {
+        text = text.replace(&format!("/etc/portico/{file}"), &format!("{here}{file}"));
+    }
+    let loaded = config::parse(Path::new("config.example.toml"), &text).unwrap();
     assert_eq!(loaded.backends.len(), 3);
 }
 
@@ -138,8 +152,9 @@ fn every_option_of_a_backend_it_shows_is_the_default() {
         least(&["path"], 0).try_into().unwrap()
     );
     assert_eq!(options(1).try_into::<portico_memory::Options>().unwrap(), portico_memory::Options::default());
-    // The certificates have no default that could be shown.
+    // Files have no default that could be shown.
     let shown: portico_http::Options = options(2).try_into().unwrap();
-    let default: portico_http::Options = least(&["dialect", "endpoint", "ca_file"], 2).try_into().unwrap();
+    let default: portico_http::Options =
+        least(&["dialect", "endpoint", "ca_file", "client_certificate", "client_key"], 2).try_into().unwrap();
     assert_eq!(format!("{shown:?}"), format!("{default:?}"));
 }

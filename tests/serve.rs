@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where something is not as it must be")]
 
+#[path = "tls/authority.rs"]
+mod authority;
+#[path = "serve/tls.rs"]
+mod tls;
 #[path = "serve/watch.rs"]
 mod watch;
 
@@ -49,12 +53,12 @@ struct Service {
     address: SocketAddr,
     /// Where its health is told, if anywhere.
     admin: Option<SocketAddr>,
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// The address in a line of the log.
 fn address_in(line: &str) -> SocketAddr {
-    let rest = line.split("http://").nth(1).unwrap();
+    let rest = line.split("://").nth(1).unwrap();
     rest.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next().unwrap().parse().unwrap()
 }
 
@@ -72,6 +76,11 @@ impl Service {
     }
 
     fn start_in(directory: Directory) -> Self {
+        Self::start_until(directory, "listening on http://")
+    }
+
+    /// Starts a service by the configuration in the directory, and waits until it says so.
+    fn start_until(directory: Directory, ready: &str) -> Self {
         let mut child = portico()
             .current_dir(directory.0.path())
             .stdin(Stdio::null())
@@ -81,8 +90,8 @@ impl Service {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut service = Self { child, log, address: nowhere, admin: None, _directory: directory };
-        let lines = service.up_to("listening on http://");
+        let mut service = Self { child, log, address: nowhere, admin: None, directory };
+        let lines = service.up_to(ready);
         service.address = address_in(lines.last().unwrap());
         service.admin =
             lines.iter().find(|line| line.contains("health and metrics are on")).map(|line| address_in(line));

@@ -25,7 +25,7 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Fault> {
     call.admit(Purpose::Create).await?;
     let image = call.service().create(&call.context, image, None).await?;
     let mut response = answer::json(StatusCode::CREATED, &wire::image(&image));
-    let base = links::base(settings.public_endpoint.as_deref(), &call.headers);
+    let base = links::base(settings, &call.headers);
     answer::set_header(&mut response, LOCATION, &format!("{base}{}", wire::path(&image.id)));
     if let Some(stores) = stores {
         let names: Vec<&str> = stores.iter().map(|store| store.name.as_str()).collect();

@@ -10,6 +10,7 @@ use http::uri::Authority;
 use http::{HeaderMap, header};
 use percent_encoding::percent_decode;
 
+use super::Settings;
 use super::fault::Fault;
 
 /// Says behind which image a page begins.
@@ -91,12 +92,12 @@ fn decode(text: &str) -> Option<String> {
 }
 
 /// Where the API begins, for links that must be absolute: as configured, or as the client sees it.
-pub(super) fn base(public_endpoint: Option<&str>, headers: &HeaderMap) -> String {
-    if let Some(endpoint) = public_endpoint {
+pub(super) fn base(settings: &Settings, headers: &HeaderMap) -> String {
+    if let Some(endpoint) = &settings.public_endpoint {
         return endpoint.trim_end_matches('/').to_owned();
     }
     let host = headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    host.map(|host| format!("http://{host}")).unwrap_or_default()
+    host.map(|host| format!("{}://{host}", settings.scheme)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -130,12 +131,15 @@ mod tests {
 
     #[test]
     fn the_base_is_the_endpoint_or_the_host_that_the_client_named() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(base(None, &headers), "");
-        headers.insert(header::HOST, "images:9292".parse().unwrap());
-        assert_eq!(base(None, &headers), "http://images:9292");
-        assert_eq!(base(Some("https://images.example/"), &headers), "https://images.example");
+        let (mut headers, mut settings) = (HeaderMap::new(), Settings::default());
+        assert_eq!(base(&settings, &headers), "");
         headers.insert(header::HOST, "a b".parse().unwrap());
-        assert_eq!(base(None, &headers), "");
+        assert_eq!(base(&settings, &headers), "");
+        headers.insert(header::HOST, "images:9292".parse().unwrap());
+        assert_eq!(base(&settings, &headers), "http://images:9292");
+        settings.scheme = http::uri::Scheme::HTTPS;
+        assert_eq!(base(&settings, &headers), "https://images:9292");
+        settings.public_endpoint = Some("https://images.example/".into());
+        assert_eq!(base(&settings, &headers), "https://images.example");
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn list(call: &Call, storage: Storage) -> Response {
 }
 
 fn base(call: &Call) -> String {
-    links::base(call.front.settings.public_endpoint.as_deref(), &call.headers)
+    links::base(&call.front.settings, &call.headers)
 }
 
 /// What the first segment of a path, or the version in a media type, names.

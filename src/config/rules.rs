@@ -17,6 +17,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Notes every fault of `config` that lies between its parts.
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
+    check_tls(config, document);
     check_admin(config, document);
     check_log(config, document);
     check_limits(config, document);
@@ -56,6 +57,20 @@ pub(super) fn warnings(config: &Config, document: &Document<'_>) -> Vec<Fault> {
         warnings.push(document.remark(&Place::root().then("admin").then("listen"), message));
     }
     warnings
+}
+
+fn check_tls(config: &Config, document: &mut Document<'_>) {
+    let (tls, place) = (&config.tls, Place::root().then("tls"));
+    within(document, &place.then("look"), tls.look);
+    for (one, other) in [("certificate", "key"), ("key", "certificate")] {
+        let given = |key| if key == "key" { tls.key.is_some() } else { tls.certificate.is_some() };
+        if given(one) && !given(other) {
+            document.fault(&place.then(one), format!("needs tls.{other} beside it"));
+        }
+    }
+    if let Some(Err(flaw)) = tls.files().map(|files| files.check()) {
+        document.fault(&place.then(if flaw.of_key { "key" } else { "certificate" }), flaw.to_string());
+    }
 }
 
 fn check_admin(config: &Config, document: &mut Document<'_>) {

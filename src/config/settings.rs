@@ -11,6 +11,37 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
+use crate::server::tls::Files;
+
+/// `[tls]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The certificate of this service and those that lead from it to an authority, in PEM. With it and `key` the
+    /// service speaks HTTPS on `listen`. Default: none, and plain HTTP.
+    pub certificate: Option<PathBuf>,
+    /// The private key of the certificate, in PEM. Default: none.
+    pub key: Option<PathBuf>,
+    /// How often to look whether these files have changed. Default: 10 seconds.
+    #[serde(with = "humantime_serde")]
+    pub look: Duration,
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self { certificate: None, key: None, look: Duration::from_secs(10) }
+    }
+}
+
+impl TlsSettings {
+    /// Where certificate and key are, if there are both.
+    #[must_use]
+    pub fn files(&self) -> Option<Files> {
+        let (certificate, key) = (self.certificate.clone()?, self.key.clone()?);
+        Some(Files { certificate, key })
+    }
+}
+
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -11,11 +11,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use super::patience::Patient;
+use super::tls::Tls;
 use super::{Settings, Stop};
 
 /// hyper's buffers are never smaller than this, whatever the bound on heads.
@@ -27,13 +28,36 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes that are thrown away meanwhile.
 const MOST_LINGERED: usize = 16 * 1024 * 1024;
 
-/// Serves `router` on `stream` until either side closes it, or `stop` asks for an end and nothing is under way.
-pub(super) async fn serve(stream: TcpStream, router: Router, settings: Arc<Settings>, stop: Stop) {
+/// Serves `router` on `stream`, by way of TLS if there is any, until either side closes it, or `stop` asks for an end
+/// and nothing is under way.
+pub(super) async fn begin(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    router: Router,
+    settings: Arc<Settings>,
+    stop: Stop,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "a connection broke before it began");
         return;
     }
     let stream = Patient::new(stream, settings.idle);
+    let Some(tls) = tls else { return serve(stream, router, settings, stop).await };
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(settings.head_timeout, tls.accept(stream)) => shaken,
+        () = stop.drain.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => serve(stream, router, settings, stop).await,
+        Ok(Err(error)) => tracing::debug!(error = %error, "a handshake failed"),
+        Err(_) => tracing::debug!("a handshake took too long"),
+    }
+}
+
+async fn serve<S>(stream: S, router: Router, settings: Arc<Settings>, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request: http::Request<Incoming>| {
         router.clone().oneshot(request.map(Body::new)).boxed()
     });
@@ -69,7 +93,7 @@ fn builder(settings: &Settings) -> Builder {
 ///
 /// A client that is still sending when it has been answered would have its connection reset, and could lose the
 /// answer with it. So what it sends is thrown away for a little while.
-async fn close(mut stream: Patient<TcpStream>, stop: &Stop) {
+async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin, stop: &Stop) {
     if stream.shutdown().await.is_err() {
         return;
     }

@@ -32,6 +32,15 @@ pub struct Options {
     /// The certificate authorities to trust, in PEM, instead of the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// The certificate to show to the service, with those that lead from it to an authority, in PEM. Default: none.
+    #[serde(default)]
+    pub client_certificate: Option<PathBuf>,
+    /// The private key of that certificate, in PEM.
+    #[serde(default)]
+    pub client_key: Option<PathBuf>,
+    /// How often to look, before a request, whether these three files have changed. Default: 10 s.
+    #[serde(default = "ten_seconds", deserialize_with = "time")]
+    pub look: Duration,
     /// How long a connection may take to be made. Default: 5 s.
     #[serde(default = "five_seconds", deserialize_with = "time")]
     pub connect_timeout: Duration,
@@ -88,6 +97,9 @@ impl Options {
             endpoint,
             auth: Auth::default(),
             ca_file: None,
+            client_certificate: None,
+            client_key: None,
+            look: ten_seconds(),
             connect_timeout: five_seconds(),
             answer_timeout: thirty_seconds(),
             write_timeout: five_minutes(),
@@ -227,6 +239,9 @@ fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D:
 const fn five_seconds() -> Duration {
     Duration::from_secs(5)
 }
+const fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
 const fn fifteen_seconds() -> Duration {
     Duration::from_secs(15)
 }
@@ -325,6 +340,7 @@ mod tests {
             "write_timeout",
             "idle_timeout",
             "settle_timeout",
+            "look",
             "pool_idle_timeout",
         ] {
             for (time, message) in [

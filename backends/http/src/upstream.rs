@@ -6,16 +6,17 @@
 use std::env::VarError;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Once, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use image_service::{Context, Error, ErrorKind, Result, Secret};
 use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::io::AsyncReadExt as _;
 use url::Url;
 
+use crate::client::Client;
 use crate::fault::{self, Credentials};
 use crate::options::{Auth, Options, token_header};
 
@@ -96,7 +97,7 @@ impl Upstream {
 
     /// A request on behalf of `context`'s caller.
     pub(crate) fn request(&self, context: &Context, method: Method, url: Url) -> Result<RequestBuilder> {
-        let mut request = self.client.request(method, url);
+        let mut request = self.client.now().request(method, url);
         if let Some(token) = self.key.token(context)? {
             request = request.header(TOKEN, token);
         }
@@ -260,45 +261,18 @@ async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T>>) 
     tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(fault::too_slow()))
 }
 
+async fn client(options: &Options) -> Result<Client> {
+    let options = options.clone();
+    let broken = |source| Error::new(ErrorKind::Internal, "files cannot be read").with_source(source);
+    tokio::task::spawn_blocking(move || Client::open(&options)).await.map_err(broken)?
+}
+
 /// The endpoint without the version that some catalogues put at its end.
 fn base(endpoint: &Url) -> Url {
     let mut url = endpoint.clone();
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(path.strip_suffix("/v2").unwrap_or(&path));
     url
-}
-
-async fn client(options: &Options) -> Result<Client> {
-    static CRYPTOGRAPHY: Once = Once::new();
-    // An error means that the program has chosen a provider already, which is as good.
-    CRYPTOGRAPHY.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let mut builder = Client::builder()
-        .user_agent(concat!("portico/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_proxy()
-        .http1_only()
-        .connect_timeout(options.connect_timeout)
-        .pool_max_idle_per_host(options.pool_size)
-        .pool_idle_timeout(options.pool_idle_timeout);
-    if let Some(file) = &options.ca_file {
-        let told = |what: &str| Error::invalid(format!("ca_file: '{}' {what}", file.display()));
-        let unreadable = |source| told("cannot be read").with_source(source);
-        let pem = tokio::fs::read(file).await.map_err(unreadable)?;
-        let malformed = |source| told("holds no certificates in PEM").with_source(source);
-        let authorities = reqwest::Certificate::from_pem_bundle(&pem).map_err(malformed)?;
-        if authorities.is_empty() {
-            return Err(told("holds no certificates in PEM"));
-        }
-        builder = builder.tls_certs_only(authorities);
-    } else if options.endpoint.scheme() == "http" {
-        // Plain HTTP needs no authorities, and a system that has none must not stand in its way.
-        builder = builder.tls_certs_only([]);
-    }
-    builder
-        .build()
-        .map_err(|source| Error::new(ErrorKind::Internal, "no HTTP client can be made").with_source(source))
 }
 
 #[cfg(test)]
