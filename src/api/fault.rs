@@ -130,7 +130,13 @@ impl From<Error> for Fault {
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, refusal.message).with_header(WWW_AUTHENTICATE, refusal.challenge)
+        match refusal {
+            Refusal::Unknown { message, challenge } => {
+                Self::new(StatusCode::UNAUTHORIZED, message).with_header(WWW_AUTHENTICATE, challenge)
+            }
+            Refusal::Forbidden(message) => Self::forbidden(message),
+            Refusal::Silent(message) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
+        }
     }
 }
 

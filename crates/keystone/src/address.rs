@@ -14,7 +14,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address as it was given, without a slash at its end.
+    /// The address as it was given, in plain characters that can stand between quotes, without a slash at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.given
@@ -52,8 +52,9 @@ impl TryFrom<String> for Address {
             return Err(String::from("a URL with a query or a fragment"));
         }
         let path = base.path().trim_end_matches('/').to_owned();
+        let given = base.as_str().trim_end_matches('/').to_owned();
         base.set_path(path.strip_suffix("/v3").unwrap_or(&path));
-        Ok(Self { given: text.trim_end_matches('/').to_owned(), base })
+        Ok(Self { given, base })
     }
 }
 

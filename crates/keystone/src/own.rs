@@ -149,8 +149,8 @@ mod tests {
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
 
-    async fn never() -> Outcome {
-        panic!("nothing was to be fetched")
+    fn never() -> impl Future<Output = Outcome> {
+        std::future::poll_fn(|_| panic!("nothing was to be fetched"))
     }
 
     #[tokio::test(start_paused = true)]
