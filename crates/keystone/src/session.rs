@@ -1,5 +1,6 @@
 //! One Keystone, spoken to with one credential.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use image_service::Secret;
@@ -30,10 +31,16 @@ pub enum Late {
 /// A Keystone, and a token of our own for it. Made once and shared.
 #[derive(Debug)]
 pub struct Session {
+    desk: Arc<Desk>,
+    own: Arc<Keeper>,
+}
+
+/// What is needed to get a token.
+#[derive(Debug)]
+struct Desk {
     wire: Wire,
     credential: Credential,
     renew_before: Duration,
-    own: Keeper,
 }
 
 impl Session {
@@ -45,7 +52,8 @@ impl Session {
     pub async fn open(options: Options) -> Result<Self, Unusable> {
         let wire = Wire::open(&options).await?;
         let Options { credential, renew_before, retry_pause, .. } = options;
-        Ok(Self { wire, credential, renew_before, own: Keeper::new(retry_pause) })
+        let desk = Arc::new(Desk { wire, credential, renew_before });
+        Ok(Self { desk, own: Keeper::new(retry_pause) })
     }
 
     /// A token of our own, as a header has it, that is good for a while.
@@ -53,7 +61,7 @@ impl Session {
     /// # Errors
     /// If there is none, and none can be had.
     pub async fn token(&self) -> Result<HeaderValue, Failure> {
-        self.own.token(self.log_in()).await
+        self.own.token(|| Arc::clone(&self.desk).log_in()).await
     }
 
     /// Drops `token`, which is one of our own that a server has refused. The next one is a new one.
@@ -73,8 +81,9 @@ impl Session {
             Late::Refused => &[("nocatalog", "")],
             Late::Allowed => &[("nocatalog", ""), ("allow_expired", "1")],
         };
-        let request =
-            || self.wire.request(Method::GET, "auth/tokens").query(query).header(SUBJECT, subject.clone());
+        let request = || {
+            self.desk.wire.request(Method::GET, "auth/tokens").query(query).header(SUBJECT, subject.clone())
+        };
         let reply = self.ask(request).await?;
         match reply.status {
             StatusCode::OK => Identity::read(&reply.body).map(Some),
@@ -86,12 +95,12 @@ impl Session {
     /// Asks as ourselves. If our token is refused, asks once more with a new one.
     pub(crate) async fn ask(&self, request: impl Fn() -> RequestBuilder) -> Result<Reply, Failure> {
         let token = self.token().await?;
-        let reply = self.wire.send(request().header(TOKEN, token.clone())).await?;
+        let reply = self.desk.wire.send(request().header(TOKEN, token.clone())).await?;
         if reply.status != StatusCode::UNAUTHORIZED {
             return Ok(reply);
         }
         self.drop_token(&token);
-        let reply = self.wire.send(request().header(TOKEN, self.token().await?)).await?;
+        let reply = self.desk.wire.send(request().header(TOKEN, self.token().await?)).await?;
         match reply.status {
             StatusCode::UNAUTHORIZED => Err(Failure::Refused(String::from(
                 "keystone does not take the token that it has just given us",
@@ -102,15 +111,17 @@ impl Session {
 
     /// Asks for what is found under `path` with `query`, which must be there.
     pub(crate) async fn find(&self, path: &str, query: &[(&str, &str)]) -> Result<Reply, Failure> {
-        let reply = self.ask(|| self.wire.request(Method::GET, path).query(query)).await?;
+        let reply = self.ask(|| self.desk.wire.request(Method::GET, path).query(query)).await?;
         match reply.status {
             StatusCode::OK => Ok(reply),
             status => Err(unexpected(path, status)),
         }
     }
+}
 
+impl Desk {
     /// Gets a token with the credential.
-    async fn log_in(&self) -> Result<Own, Failure> {
+    async fn log_in(self: Arc<Self>) -> Result<Own, Failure> {
         let asked = Instant::now();
         let request = self.wire.request(Method::POST, "auth/tokens").query(&[("nocatalog", "")]);
         let reply = self.wire.send(request.json(&self.credential.request())).await?;
