@@ -120,8 +120,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let message = match error.kind() {
             ErrorKind::Internal => INTERNAL.to_owned(),
-            // That a store wants other credentials is between it and us.
-            ErrorKind::Unauthenticated => "the image store cannot answer now".to_owned(),
+            ErrorKind::Unauthenticated => "the image store wants a token that it knows".to_owned(),
             _ => error.message().to_owned(),
         };
         Self { status: status_of(error.kind()), message, header: None, cause: Some(Box::new(error)) }
