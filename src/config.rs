@@ -6,6 +6,7 @@
 //!
 //! This module must not know which kinds of backends there are, or what any of the settings does.
 
+mod keystone;
 mod report;
 mod rules;
 mod settings;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use crate::api::Policy;
 use crate::document::{Document, Fault, Place, read_text};
 use crate::registry::{self, Planned};
+pub use keystone::KeystoneSettings;
 pub use report::report;
 pub use settings::{
     Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat,

@@ -21,6 +21,7 @@
 //! metadefs           the catalogue of metadata definitions
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
+//! crates/keystone    a client of Keystone, for auth, and for backends that need a token of their own
 //! backends/*         memory, local, http: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
 //! ```
@@ -28,6 +29,7 @@
 //! | room | must never know |
 //! |---|---|
 //! | `image-service` | HTTP, TOML, which backends exist, that a federation exists |
+//! | `crates/*` | images, who uses them and why, the configuration's syntax |
 //! | a backend | other backends, this crate, the dialects of clients |
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |

@@ -2,6 +2,7 @@
 //!
 //! This is where the parts meet; each of them knows only those below it.
 
+mod callers;
 mod watch;
 
 use std::fmt;
@@ -12,13 +13,11 @@ use std::time::Duration;
 
 use http::uri::Scheme;
 use image_service::{Error, ErrorKind, ImageService};
+use portico_keystone::Unusable;
 
 use crate::admin::metrics::{self, Metrics};
 use crate::api::{self, Front};
-use crate::auth::Auth;
-use crate::auth::none::Nobody;
-use crate::auth::tokens::Tokens;
-use crate::config::{self, AuthKind, Config, Loaded};
+use crate::config::{self, Config, Loaded};
 use crate::document::Fault;
 use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Guarding};
@@ -28,6 +27,7 @@ use crate::registry::Planned;
 use crate::server::tls::{Flaw, Tls};
 use crate::server::{self, Ending, Server, Signals, Stop};
 use crate::state::State;
+use callers::Callers;
 use watch::{Running, Watch};
 
 /// Why there is no service.
@@ -41,6 +41,8 @@ pub enum Failure {
     State(Error),
     /// The certificate that clients are to see cannot be used.
     Tls(Flaw),
+    /// What is needed to speak to Keystone cannot be used.
+    Keystone(Unusable),
     /// The backends could not be joined.
     Federation(Error),
     /// The address that stands under this key could not be bound.
@@ -55,6 +57,7 @@ impl fmt::Display for Failure {
             Self::Config(faults) => write!(f, "the configuration has {} faults", faults.len()),
             Self::Backend(name, _) => write!(f, "the backend '{name}' cannot be opened"),
             Self::Tls(_) => f.write_str("tls.certificate and tls.key cannot be used"),
+            Self::Keystone(_) => f.write_str("auth.keystone cannot be used"),
             Self::State(_) => f.write_str("state.directory cannot be used"),
             Self::Federation(_) => f.write_str("the backends cannot be joined"),
             Self::Bind(key, address, _) => write!(f, "{key}: cannot listen on {address}"),
@@ -69,6 +72,7 @@ impl std::error::Error for Failure {
             Self::Config(_) => None,
             Self::Backend(_, source) | Self::State(source) | Self::Federation(source) => Some(source),
             Self::Tls(source) => Some(source),
+            Self::Keystone(source) => Some(source),
             Self::Bind(_, _, source) | Self::System(source) => Some(source),
         }
     }
@@ -79,7 +83,7 @@ impl Failure {
     #[must_use]
     pub fn is_of_config(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Tls(_) => true,
+            Self::Config(_) | Self::Tls(_) | Self::Keystone(_) => true,
             Self::Backend(_, error) | Self::Federation(error) => error.kind() == ErrorKind::Invalid,
             Self::State(_) | Self::Bind(..) | Self::System(_) => false,
         }
@@ -195,49 +199,6 @@ async fn open_metadefs(state: Option<&State>, config: &Config) -> Result<Option<
     let Some(state) = state else { return Ok(None) };
     let opened = Metadefs::open(state.path(metadefs::FILE), metadefs_bounds(config)).await;
     opened.map(Some).map_err(Failure::State)
-}
-
-/// The configured way to know callers.
-#[derive(Debug, Clone)]
-enum Callers {
-    Nobody,
-    Tokens(Arc<Tokens>),
-}
-
-impl Callers {
-    async fn open(config: &Config) -> Result<Self, Failure> {
-        match config.auth.kind {
-            AuthKind::None => Ok(Self::Nobody),
-            AuthKind::Tokens => {
-                let file = config.auth.tokens.file.clone();
-                let tokens = blocking(move || Tokens::load(&file)).await?;
-                Ok(Self::Tokens(Arc::new(tokens.map_err(Failure::Config)?)))
-            }
-        }
-    }
-
-    fn auth(&self) -> Arc<dyn Auth> {
-        match self {
-            Self::Nobody => Arc::new(Nobody),
-            Self::Tokens(tokens) => Arc::clone(tokens) as Arc<dyn Auth>,
-        }
-    }
-
-    /// Reads again what can be read again.
-    async fn reload(&self) {
-        let Self::Tokens(tokens) = self else { return };
-        let tokens = Arc::clone(tokens);
-        match blocking(move || tokens.reload()).await {
-            Ok(Ok(tokens)) => tracing::info!(tokens, "tokens are read again"),
-            Ok(Err(faults)) => {
-                for fault in faults {
-                    tracing::error!("{fault}");
-                }
-                tracing::error!("tokens are left as they were");
-            }
-            Err(failure) => tracing::error!("{failure}"),
-        }
-    }
 }
 
 /// Runs `work`, which may wait for files, where nobody waits for it.

@@ -76,7 +76,7 @@ options = 7
         "portico.toml:8: limits.connections: invalid value: integer `0`",
         "portico.toml:9: limits.head: must be from 8.0 KiB to 1.0 MiB",
         "portico.toml:10: limits.body: is not a key here",
-        "portico.toml:13: auth.kind: unknown variant `magic`, expected `none` or `tokens`",
+        "portico.toml:13: auth.kind: unknown variant `magic`, expected one of `none`, `tokens`, `keystone`",
         "portico.toml:16: federation.partial: 'maybe' is not one of serve, refuse",
         "portico.toml:17: federation.hint_age: must be longer than nothing",
         "portico.toml:20: placement.default: 'nowhere' is not the name of a backend",
@@ -292,6 +292,48 @@ fn the_kind_tokens_needs_its_file_and_a_good_one() {
 
     // Where it is not used, nobody looks for it.
     assert_eq!(faults(&text.replace("\"tokens\"", "\"none\"")).len(), 1);
+}
+
+#[test]
+fn the_kind_keystone_needs_an_address_and_a_credential() {
+    let text =
+        |keystone: &str| format!("[auth]\nkind = \"keystone\"\n[auth.keystone]\n{keystone}\n{BACKEND}");
+    let found = faults(&text(""));
+    assert_eq!(
+        found,
+        [
+            "portico.toml:3: auth.keystone.credential: is missing",
+            "portico.toml:3: auth.keystone.url: is missing"
+        ]
+    );
+    let url = "url = \"http://u:hunter2@h\"";
+    let credential = "credential = { username = \"a\", password = \"hunter2\" }";
+    let found =
+        faults(&text(&format!("{url}\n{credential}\nrecheck = \"0s\"\ncalls = 2000\nadmin_roles = [\" \"]")));
+    let expected = [
+        "portico.toml:4: auth.keystone.url: a URL with credentials",
+        "portico.toml:5: auth.keystone.credential: needs exactly one of project_name",
+        "portico.toml:6: auth.keystone.recheck: must be longer than nothing",
+        "portico.toml:7: auth.keystone.calls: must not be more than 1000",
+        "portico.toml:8: auth.keystone.admin_roles[0]: must be the name of a role",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}\nshould start with\n{expected}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+    // Where it is not used it need not be there.
+    assert_eq!(faults(&text("").replace("\"keystone\"", "\"none\"")), Vec::<String>::new());
+}
+
+#[test]
+fn the_report_tells_which_keystone_knows_callers_and_not_with_which_password() {
+    let credential = "{ username = \"a\", password = \"hunter2\", project_name = \"b\" }";
+    let keystone = format!("keystone = {{ url = \"https://k.example/v3\", credential = {credential} }}");
+    let loaded = parse(&format!("[auth]\nkind = \"keystone\"\n{keystone}\n{BACKEND}")).unwrap();
+    let report = config::report(&loaded);
+    assert!(report.contains("callers     whom keystone knows, at https://k.example/v3"), "{report}");
+    assert!(!format!("{report}{:?}", loaded.config).contains("hunter2"));
 }
 
 #[test]

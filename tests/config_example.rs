@@ -61,6 +61,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("log", keys_of::<config::Log>()),
         ("auth", keys_of::<config::Auth>()),
         ("auth.tokens", keys_of::<config::TokensFile>()),
+        ("auth.keystone", keys_of::<config::KeystoneSettings>()),
         ("quotas", keys_of::<config::QuotaSettings>()),
         ("policy", keys_of::<config::Policy>()),
         ("limits", keys_of::<config::Limits>()),
@@ -125,6 +126,12 @@ fn what_is_commented_out_is_without_faults_too() {
 fn it_has_every_key_there_is_and_no_other() {
     let mut found = BTreeMap::new();
     shown(&with_everything().parse().unwrap(), "", &mut found);
+    // No credential can have all the keys there are, so the text beside it names them.
+    let credential = found.remove("auth.keystone.credential").unwrap();
+    let keys = keys_of::<portico_keystone::Credential>();
+    assert!(credential.is_subset(&keys), "{credential:?}");
+    let unnamed: Vec<_> = keys.iter().filter(|key| !EXAMPLE.contains(key.as_str())).collect();
+    assert_eq!(unnamed, Vec::<&String>::new());
     let known: BTreeMap<String, _> =
         known().into_iter().map(|(place, keys)| (place.to_owned(), keys)).collect();
     assert_eq!(found, known);

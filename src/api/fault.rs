@@ -120,8 +120,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let message = match error.kind() {
             ErrorKind::Internal => INTERNAL.to_owned(),
-            // That a store wants other credentials is between it and us.
-            ErrorKind::Unauthenticated => "the image store cannot answer now".to_owned(),
+            ErrorKind::Unauthenticated => "the image store wants a token that it knows".to_owned(),
             _ => error.message().to_owned(),
         };
         Self { status: status_of(error.kind()), message, header: None, cause: Some(Box::new(error)) }
@@ -130,7 +129,13 @@ impl From<Error> for Fault {
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, refusal.message).with_header(WWW_AUTHENTICATE, refusal.challenge)
+        match refusal {
+            Refusal::Unknown { message, challenge } => {
+                Self::new(StatusCode::UNAUTHORIZED, message).with_header(WWW_AUTHENTICATE, challenge)
+            }
+            Refusal::Forbidden(message) => Self::forbidden(message),
+            Refusal::Silent(message) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! established here, before any store is called, and believed by all that follows. It must not know routes,
 //! images or stores.
 
+pub mod keystone;
 pub mod none;
 pub mod tokens;
 
@@ -18,17 +19,25 @@ pub trait Auth: Send + Sync + fmt::Debug {
     /// Tells who sent a request with these headers.
     ///
     /// # Errors
-    /// A [`Refusal`] if the headers do not prove it.
+    /// A [`Refusal`] if the headers do not prove it, or nobody can say whether they do.
     async fn caller(&self, headers: &http::HeaderMap) -> Result<Caller, Refusal>;
 }
 
-/// Why a request is not let in. It is answered with 401.
+/// Why a request is not let in, in one sentence for the client.
 #[derive(Debug, Clone)]
-pub struct Refusal {
-    /// One sentence for the client.
-    pub message: String,
-    /// What to send as `WWW-Authenticate`.
-    pub challenge: Option<http::HeaderValue>,
+pub enum Refusal {
+    /// It does not prove who asks. It is answered with 401.
+    Unknown {
+        /// What is wrong.
+        message: String,
+        /// What to send as `WWW-Authenticate`.
+        challenge: Option<http::HeaderValue>,
+    },
+    /// It proves who asks, in a way that is not for this service. It is answered with 403.
+    Forbidden(String),
+    /// Whoever knows does not say now who asks. It is answered with 503, never with 401: a client that hears that its
+    /// token is worthless throws it away.
+    Silent(String),
 }
 
 /// The header that carries a token.

@@ -96,7 +96,7 @@ impl Auth for Tokens {
 
 fn refusal(message: &str) -> Refusal {
     let challenge = HeaderValue::from_static("Token realm=\"portico\"");
-    Refusal { message: message.to_owned(), challenge: Some(challenge) }
+    Refusal::Unknown { message: message.to_owned(), challenge: Some(challenge) }
 }
 
 /// Finds every fault in `file`.
@@ -181,7 +181,7 @@ fn understand(
     if entry.project.is_none() && !roles.contains("admin") {
         document.fault(&place.then("project"), "is missing, and only an administrator needs none");
     }
-    let caller = Caller { user: entry.user, project: entry.project, roles, token: None };
+    let caller = Caller { user: entry.user, project: entry.project, roles, ..Caller::default() };
     entry.sha256.map(|_| Known { sha256, caller })
 }
 
@@ -231,9 +231,11 @@ mod tests {
         let tokens = tokens.unwrap();
         let sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
         for headers in [HeaderMap::new(), with(""), with("fooo"), with("FOO"), with(sha256)] {
-            let refusal = tokens.caller(&headers).await.unwrap_err();
-            assert!(refusal.challenge.is_some());
-            assert!(!refusal.message.contains("foo"), "{}", refusal.message);
+            let Refusal::Unknown { message, challenge } = tokens.caller(&headers).await.unwrap_err() else {
+                panic!("the file knows all there is to know");
+            };
+            assert!(challenge.is_some());
+            assert!(!message.contains("foo"), "{message}");
         }
     }
 

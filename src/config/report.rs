@@ -10,6 +10,10 @@ pub fn report(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let auth = match config.auth.kind {
         AuthKind::None => String::from("none: everyone is an administrator"),
+        AuthKind::Keystone => {
+            let url = config.auth.keystone.url.as_ref();
+            format!("whom keystone knows, at {}", url.map_or("an unknown place", |url| url.as_str()))
+        }
         AuthKind::Tokens => format!("tokens of {}", config.auth.tokens.file.display()),
     };
     let default = config.placement.default.as_deref().unwrap_or("the first backend that takes writes");

@@ -26,6 +26,8 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     check_backends(config, document);
     check_placement(config, document);
     check_metadefs(config, document);
+    let used = config.auth.kind == AuthKind::Keystone;
+    config.auth.keystone.check(used, &Place::root().then("auth").then("keystone"), document);
     if config.auth.kind == AuthKind::Tokens
         && let Err(faults) = tokens::check(&config.auth.tokens.file)
     {
@@ -283,7 +285,7 @@ fn check_placement(config: &Config, document: &mut Document<'_>) {
 }
 
 /// Notes a fault unless `time` is more than nothing and at most a day.
-fn within(document: &mut Document<'_>, place: &Place, time: Duration) {
+pub(super) fn within(document: &mut Document<'_>, place: &Place, time: Duration) {
     if time.is_zero() {
         document.fault(place, "must be longer than nothing");
     } else if time > LONGEST {

@@ -11,6 +11,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
+use super::KeystoneSettings;
+
 use crate::server::tls::Files;
 
 /// `[tls]`
@@ -151,6 +153,8 @@ pub struct Auth {
     pub kind: AuthKind,
     /// For the kind `tokens`.
     pub tokens: TokensFile,
+    /// For the kind `keystone`.
+    pub keystone: KeystoneSettings,
 }
 
 /// How callers are known.
@@ -162,6 +166,8 @@ pub enum AuthKind {
     None,
     /// By a token that a file lists.
     Tokens,
+    /// By a token that a Keystone knows.
+    Keystone,
 }
 
 /// `[auth.tokens]`

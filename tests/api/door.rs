@@ -27,7 +27,7 @@ struct Believing;
 #[async_trait]
 impl Auth for Believing {
     async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let refusal = || Refusal {
+        let refusal = || Refusal::Unknown {
             message: "who are you?".into(),
             challenge: Some(HeaderValue::from_static("Test realm=\"images\"")),
         };

@@ -4,7 +4,7 @@
 //! with or without links (`walk`). Data streams through with flat memory, both ways. Writes, once begun, are
 //! finished by tasks of their own, so that a caller who goes away leaves nothing half done.
 //!
-//! As a `none` or `token` service Glance takes everyone for an administrator, and tenancy is enforced here
+//! As a `none`, `token` or `keystone` service Glance takes everyone for an administrator, and tenancy is enforced here
 //! (`tenancy`). A service token that is less than an administrator's works, and hides from everybody here what
 //! it may not see there. With `caller` Glance sees the caller's own token and decides by itself.
 //!

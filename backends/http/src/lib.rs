@@ -18,6 +18,7 @@
 mod client;
 mod fault;
 mod glance_v2;
+mod key;
 mod options;
 mod upstream;
 

@@ -146,6 +146,9 @@ pub enum Auth {
         #[serde(default)]
         token_env: Option<String>,
     },
+    /// With a token that a Keystone gives us for a credential of our own, of an administrator there; it is renewed before
+    /// its end, and once if the service no longer takes it. Tenancy is enforced here.
+    Keystone(Box<portico_keystone::Options>),
     /// With the caller's own token, passed on to this service and nowhere else. The service decides.
     Caller {},
 }
@@ -298,6 +301,9 @@ mod tests {
             "auth = { kind = 'caller', token = 'x' }",
             "auth = { kind = 'token', tokem = 'x' }",
             "auth = { kind = 'keystone' }",
+            "auth = { kind = 'keystone', url = 'http://h', credential = { username = 'u' } }",
+            "auth = { kind = 'keystone', url = 'http://h', credential = { application_credential_id = 'a', \
+             application_credential_secret = 'b' }, token = 'x' }",
         ] {
             assert!(parse(more).is_err(), "{more}");
         }
@@ -311,6 +317,17 @@ mod tests {
         .unwrap();
         assert_eq!(options.idle_timeout, Duration::from_secs(90));
         assert_eq!(options.max_response, ByteSize::mib(1));
+        assert!(!format!("{options:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_credential_for_keystone_is_read_with_its_bounds_and_not_printed() {
+        let credential = "{ application_credential_id = 'a', application_credential_secret = 'hunter2' }";
+        let text = format!(
+            "auth = {{ kind = 'keystone', url = 'http://h:5000', credential = {credential}, calls = 7 }}"
+        );
+        let options = parse(&text).unwrap();
+        assert!(matches!(&options.auth, Auth::Keystone(options) if options.calls.get() == 7));
         assert!(!format!("{options:?}").contains("hunter2"));
     }
 

@@ -46,6 +46,10 @@ pub struct Caller {
     pub project: Option<String>,
     /// Roles in that project, in lower case.
     pub roles: BTreeSet<String>,
+    /// Roles of the service that asks on the caller's behalf and has proved it with a token of its own beside the
+    /// caller's, in lower case; empty if the caller asks alone. They add nothing to [`Caller::roles`]: what Glance lets
+    /// services alone do, it lets do whoever has the role `service` themselves.
+    pub service_roles: BTreeSet<String>,
     /// The token that the caller showed. Only for a backend that is marked to receive it.
     pub token: Option<Secret>,
 }

@@ -11,8 +11,8 @@ use futures::{Stream, StreamExt};
 use image_service::{
     ByteRange, ByteStream, Context, Data, Download, Error, ErrorKind, Image, ImageId, Result, access,
 };
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, RANGE};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Response, StatusCode};
 
 use super::{Glance, tenancy};
 use crate::fault::{self, Asked};
@@ -41,11 +41,13 @@ pub(super) async fn open(
         (Some(_), None) => return Err(fault::nonsense("an image with data and no size")),
         (None, _) => None,
     };
-    let mut request = glance.upstream.request(context, Method::GET, glance.image_url(id, &["file"])?)?;
-    if let Some(wanted) = &wanted {
-        request = request.header(RANGE, format!("bytes={}-{}", wanted.start, wanted.end - 1));
+    let mut headers = HeaderMap::new();
+    if let Some(wanted) = &wanted
+        && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-{}", wanted.start, wanted.end - 1))
+    {
+        headers.insert(RANGE, range);
     }
-    let response = glance.upstream.head_of(context, request).await?;
+    let response = glance.upstream.head_of(context, glance.image_url(id, &["file"])?, headers).await?;
     let data = match response.status() {
         StatusCode::OK => Some(whole(glance, &image, response, wanted)?),
         StatusCode::PARTIAL_CONTENT => Some(part(glance, &image, response, wanted)?),

@@ -44,6 +44,7 @@ pub(super) async fn send(
     let mut request = glance
         .upstream
         .request(context, Method::PUT, url)
+        .await
         .map_err(Failure::Refused)?
         .header(CONTENT_TYPE, "application/octet-stream");
     // A body announced as empty would not even be looked at, and more might come.
@@ -51,10 +52,10 @@ pub(super) async fn send(
         request = request.header(CONTENT_LENGTH, size);
     }
     let body = metered(upload.stream, Arc::clone(&meter), gone.clone());
-    let answer = request.body(Body::wrap_stream(body)).send();
+    let answer = glance.upstream.send(request.body(Body::wrap_stream(body)));
     let silence = stall(&meter, glance.bounds.idle_timeout, glance.upstream.write_timeout());
     let answer = tokio::select! {
-        answer = answer => answer.map_err(fault::silence),
+        answer = answer => answer,
         () = silence => Err(fault::too_slow()),
     };
     let answer = match answer {
