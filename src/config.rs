@@ -22,7 +22,7 @@ pub use keystone::KeystoneSettings;
 pub use report::report;
 pub use settings::{
     Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat,
-    MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile,
+    MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile, UnifiedLimits,
 };
 
 /// What the file says, key by key. `Default` is what holds where it says nothing.

@@ -7,6 +7,7 @@
 //!
 //! It must not know HTTP, or where limits are kept.
 
+mod unified;
 mod usage;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use image_service::{Context, Error, ErrorKind, ImageService, Result};
 
+pub use unified::Unified;
 pub use usage::Used;
 
 /// Something of which a project may have so much.

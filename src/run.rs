@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::uri::Scheme;
 use image_service::{Error, ErrorKind, ImageService};
-use portico_keystone::Unusable;
+use portico_keystone::{Session, Unusable};
 
 use crate::admin::metrics::{self, Metrics};
 use crate::api::{self, Front};
@@ -22,7 +22,7 @@ use crate::document::Fault;
 use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Guarding};
 use crate::metadefs::{self, Bounds, Metadefs};
-use crate::quotas::{Limits, Quotas};
+use crate::quotas::{Limits, Quotas, Unified};
 use crate::registry::Planned;
 use crate::server::tls::{Flaw, Tls};
 use crate::server::{self, Ending, Server, Signals, Stop};
@@ -110,7 +110,8 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     // Until here a signal ends the process at once: nobody is being served, and stores stand a sudden end.
     let signals = Signals::take_over().map_err(Failure::System)?;
     let service = Arc::clone(&federation) as Arc<dyn ImageService>;
-    let front = Front::new(service, callers.auth(), api_settings(&config)).with_quotas(quotas(&config));
+    let front = Front::new(service, callers.auth(), api_settings(&config));
+    let front = front.with_quotas(quotas(&config).await?);
     let front = front.with_metadefs(metadefs);
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
     let tls = open_tls(&config).await?;
@@ -258,7 +259,8 @@ fn guarding(guard: &config::Guard) -> Guarding {
     }
 }
 
-fn quotas(config: &Config) -> Option<Quotas> {
+/// How much a project may have, if there are limits.
+async fn quotas(config: &Config) -> Result<Option<Quotas>, Failure> {
     let mebibytes = |size: bytesize::ByteSize| size.as_u64() >> 20;
     let quotas = &config.quotas;
     let limits = Limits {
@@ -267,7 +269,14 @@ fn quotas(config: &Config) -> Option<Quotas> {
         count_total: quotas.image_count_total,
         count_uploading: quotas.image_count_uploading,
     };
-    (limits != Limits::default()).then(|| Quotas::new(Arc::new(limits)))
+    let Some(unified) = &quotas.keystone else {
+        return Ok((limits != Limits::default()).then(|| Quotas::new(Arc::new(limits))));
+    };
+    // That it is said where Keystone is, is among the rules.
+    let Some(options) = config.auth.keystone.reach(unified.credential.clone()) else { return Ok(None) };
+    let session = Arc::new(Session::open(options).await.map_err(Failure::Keystone)?);
+    let (service_type, region) = (unified.service_type.clone(), unified.region.clone());
+    Ok(Some(Quotas::new(Arc::new(Unified { session, service_type, region, otherwise: limits }))))
 }
 
 fn api_settings(config: &Config) -> api::Settings {

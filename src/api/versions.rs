@@ -20,11 +20,13 @@ struct Version {
 /// The minor that is `CURRENT`; all others are `SUPPORTED`.
 const CURRENT: &str = "2.7";
 
-/// Not here: 2.6 import, 2.9 a mere bump, 2.11 import to several stores, 2.12 image tasks, 2.13 usage, 2.14 and
+/// Not here: 2.6 import, 2.9 a mere bump, 2.11 import to several stores, 2.12 image tasks, 2.14 and
 /// 2.16 cache, 2.17 locations, 2.18 cache cleaning.
 const VERSIONS: &[Version] = &[
     // Details of stores.
     Version { minor: "2.15", needs_stores: true },
+    // Usage of quotas. Glance too offers it only with stores.
+    Version { minor: "2.13", needs_stores: true },
     // Removal of the copy in one store.
     Version { minor: "2.10", needs_stores: true },
     // Storage stores.
@@ -126,7 +128,7 @@ mod tests {
             ids.map(|version| version["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(ids(Storage::Plain), "v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
-        assert_eq!(ids(Storage::Named), "v2.15 v2.10 v2.8 v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
+        assert_eq!(ids(Storage::Named), "v2.15 v2.13 v2.10 v2.8 v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
     }
 
     #[test]

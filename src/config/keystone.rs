@@ -87,7 +87,7 @@ impl KeystoneSettings {
     /// How to reach Keystone, and how to know callers by it; `None` if not all is there that must be given.
     #[must_use]
     pub fn parts(&self) -> Option<(Options, Settings)> {
-        let (url, credential) = (self.url.clone()?, self.credential.clone()?);
+        let url = self.url.clone()?;
         let lower = |roles: &[String]| roles.iter().map(|role| role.to_lowercase()).collect::<BTreeSet<_>>();
         let settings = Settings {
             challenge: self.www_authenticate_uri.clone().unwrap_or_else(|| url.clone()),
@@ -99,7 +99,13 @@ impl KeystoneSettings {
             admin_roles: lower(&self.admin_roles),
             service_roles: lower(&self.service_roles),
         };
-        let options = Options {
+        Some((self.reach(self.credential.clone()?)?, settings))
+    }
+
+    /// How to reach Keystone with another credential; `None` if it is not said where it is.
+    #[must_use]
+    pub fn reach(&self, credential: Credential) -> Option<Options> {
+        Some(Options {
             ca_file: self.ca_file.clone(),
             connect_timeout: self.connect_timeout,
             answer_timeout: self.answer_timeout,
@@ -107,9 +113,8 @@ impl KeystoneSettings {
             calls: self.calls,
             renew_before: self.renew_before,
             retry_pause: self.retry_pause,
-            ..Options::new(url, credential)
-        };
-        Some((options, settings))
+            ..Options::new(self.url.clone()?, credential)
+        })
     }
 
     /// Notes what is wrong with it; what must be given only if it is `used`.

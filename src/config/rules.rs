@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     check_backends(config, document);
     check_placement(config, document);
     check_metadefs(config, document);
+    check_quotas(config, document);
     let used = config.auth.kind == AuthKind::Keystone;
     config.auth.keystone.check(used, &Place::root().then("auth").then("keystone"), document);
     if config.auth.kind == AuthKind::Tokens
@@ -60,6 +61,13 @@ pub(super) fn warnings(config: &Config, document: &Document<'_>) -> Vec<Fault> {
         warnings.push(document.remark(&Place::root().then("admin").then("listen"), message));
     }
     warnings
+}
+
+fn check_quotas(config: &Config, document: &mut Document<'_>) {
+    if config.quotas.keystone.is_some() && config.auth.keystone.url.is_none() {
+        let place = Place::root().then("quotas").then("keystone");
+        document.fault(&place, "needs auth.keystone.url");
+    }
 }
 
 fn check_tls(config: &Config, document: &mut Document<'_>) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use image_service::{Partial, Secret};
+use portico_keystone::Credential;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
@@ -196,6 +197,26 @@ pub struct QuotaSettings {
     pub image_count_total: Option<u64>,
     /// Most images of one project with data on its way. Default: no limit.
     pub image_count_uploading: Option<u64>,
+    /// Limits that Keystone keeps, before which those here step back. Default: none.
+    pub keystone: Option<UnifiedLimits>,
+}
+
+/// `[quotas.keystone]`: how Keystone's unified limits are found. It is reached as `[auth.keystone]` says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnifiedLimits {
+    /// As whom to ask: the role `reader` in the system scope lets one see the limits of every project.
+    pub credential: Credential,
+    /// The type that the catalogue has for this service. Default: `image`.
+    #[serde(default = "image")]
+    pub service_type: String,
+    /// The region whose limits hold; those of no region hold where it has none. Default: no region.
+    #[serde(default)]
+    pub region: Option<String>,
+}
+
+fn image() -> String {
+    String::from("image")
 }
 
 /// `[limits]`

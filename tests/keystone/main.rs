@@ -10,6 +10,7 @@ mod scripted;
 
 mod answers;
 mod callers;
+mod limits;
 mod memory;
 
 use std::sync::Arc;
