@@ -24,7 +24,6 @@
 //! * Repeated parameters stay in `first` and `next`; a scalar one that is repeated counts with its last value.
 //! * A marker that the caller cannot see is 400, as an unknown one: Glance's 403 tells that the image exists.
 //! * An empty `visibility` is 400: Glance answers with an empty list, in which a mistake is hard to see.
-//! * Image data is not looked into: Glance refuses what is not of the image's disk format.
 //! * `name=like:text` lists images that have the text in their name, byte for byte: Glance knows no such operator.
 //! * `GET /v2` and `GET /v2/` give the document of versions, so that discovery works from there too.
 

@@ -31,6 +31,7 @@
 mod aliases;
 mod census;
 mod copies;
+mod formats;
 mod guard;
 mod health;
 mod hedge;
@@ -102,6 +103,8 @@ pub struct Settings {
     /// How long such a count is believed, and that a larger backend was asked for an id in vain. Zero counts none, and
     /// asks each time. Default 30 seconds.
     pub census_age: Duration,
+    /// What becomes of data that is not of the format that its image declares. Default: it is refused.
+    pub formats: Formats,
     /// How calls to the backends are guarded.
     pub guarding: Guarding,
     /// How those to some backends are guarded instead, by name.
@@ -126,10 +129,21 @@ impl Default for Settings {
             hint_age: Duration::from_secs(600),
             census: 1000,
             census_age: Duration::from_secs(30),
+            formats: Formats::default(),
             guarding: Guarding::default(),
             guarding_of: BTreeMap::new(),
         }
     }
+}
+
+/// What becomes of data that is not of the format that its image declares, or that refers to other files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Formats {
+    /// It is `UnsupportedFormat`, and no backend sees it.
+    #[default]
+    Checked,
+    /// It is taken as it is; a backend may look itself.
+    Unchecked,
 }
 
 /// Many backends as one.
@@ -142,6 +156,7 @@ pub struct Federation {
     census: Census,
     page_size: NonZeroUsize,
     bounds: Bounds,
+    formats: Formats,
 }
 
 impl Federation {
@@ -174,6 +189,7 @@ impl Federation {
             owners: Owners::new(settings.hints, settings.hint_age),
             aliases: Aliases::new(settings.hints),
             page_size: settings.page_size,
+            formats: settings.formats,
             bounds: Bounds { resort: settings.resort_limit, width: settings.show_width },
         })
     }

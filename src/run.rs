@@ -20,7 +20,7 @@ use crate::api::{self, Front};
 use crate::config::{self, Config, Loaded};
 use crate::document::Fault;
 use crate::federation::status::Observer;
-use crate::federation::{self, Backend, Federation, Guarding};
+use crate::federation::{self, Backend, Federation, Formats, Guarding};
 use crate::metadefs::{self, Bounds, Metadefs};
 use crate::quotas::{Limits, Quotas, Unified};
 use crate::registry::Planned;
@@ -229,6 +229,7 @@ fn federation_settings(config: &Config) -> federation::Settings {
         hint_age: config.federation.hint_age,
         census: config.federation.census,
         census_age: config.federation.census_age,
+        formats: if config.formats.check { Formats::Checked } else { Formats::Unchecked },
         guarding: guarding(&config.guard),
         guarding_of: config
             .backends

@@ -304,6 +304,8 @@ impl Default for Pages {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Formats {
+    /// Whether data must be of the format that its image declares, and must not refer to other files. Default: yes.
+    pub check: bool,
     /// The disk formats that an image may have.
     pub disk: Vec<String>,
     /// The container formats that an image may have.
@@ -314,6 +316,7 @@ impl Default for Formats {
     fn default() -> Self {
         let words = |words: &str| words.split(' ').map(str::to_owned).collect();
         Self {
+            check: true,
             disk: words("ami ari aki vhd vhdx vmdk raw qcow2 vdi iso ploop"),
             container: words("ami ari aki bare ovf ova docker compressed"),
         }

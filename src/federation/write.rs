@@ -1,15 +1,16 @@
 //! Writes: to one place, chosen before the first byte, and never tried on a second one.
 
 use image_service::{
-    Context, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage, Result, Status, Upload,
-    Visibility, access,
+    Context, Edit, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage, Result, Status,
+    Upload, Visibility, access,
 };
 
-use super::Federation;
 use super::aliases;
+use super::formats;
 use super::guard::Guard;
 use super::locate::Located;
 use super::placement;
+use super::{Federation, Formats};
 
 impl Federation {
     /// Makes an image in the store that is asked for with the image or its data, else in the default one.
@@ -25,6 +26,8 @@ impl Federation {
         if let Some(id) = &image.id {
             self.require_unused(context, id, target).await?;
         }
+        let data = data
+            .map(|data| self.checked(data, image.disk_format.as_deref(), image.container_format.as_deref()));
         let guard = self.guard(target)?;
         let create = |data| guard.service().create(context, image, data);
         let made = guard.upload("create", data, create).await?;
@@ -47,6 +50,10 @@ impl Federation {
         let Some(mut data) = data else {
             return self.change_all(context, located, change).await;
         };
+        let format = |edit: &Edit<String>, now: &Option<String>| edit.clone().unwrap_or_else(|| now.clone());
+        let disk = format(&change.disk_format, &located.image.disk_format);
+        let container = format(&change.container_format, &located.image.container_format);
+        data = self.checked(data, disk.as_deref(), container.as_deref());
         let home = located.copies.home;
         let target = match data.store.take() {
             Some(name) => placement::choose(&self.places(), Some(&name), home)?,
@@ -64,6 +71,14 @@ impl Federation {
         let update = |data| guard.service().update(context, id, change, data);
         let image = guard.upload("update", Some(data), update).await?;
         Ok(self.as_held_by(image, home))
+    }
+
+    /// The upload, held to the format that its image declares.
+    fn checked(&self, data: Upload, disk: Option<&str>, container: Option<&str>) -> Upload {
+        match formats::declared(disk, container).filter(|_| self.formats == Formats::Checked) {
+            Some(declared) => Upload { stream: formats::checked(data.stream, declared), ..data },
+            None => data,
+        }
     }
 
     async fn change_all(&self, context: &Context, located: Located, change: ImageChange) -> Result<Image> {

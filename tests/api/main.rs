@@ -5,6 +5,7 @@ mod data;
 mod discovery;
 mod door;
 mod flawed;
+mod formats;
 mod images;
 mod lists;
 mod logs;

@@ -231,6 +231,7 @@ impl Image {
     pub fn finish_upload(&mut self, digests: Digests, now: Timestamp) {
         self.status = Status::Active;
         self.size = Some(digests.size);
+        self.virtual_size = digests.virtual_size;
         self.checksum = Some(digests.checksum);
         self.hash = Some(digests.hash);
         self.updated_at = now.max(self.updated_at);

@@ -106,10 +106,11 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// Counts and hashes data while it passes.
+/// Counts and hashes data while it passes, and keeps its beginning, which tells what it is.
 #[derive(Debug, Clone, Default)]
 pub struct Digester {
     size: u64,
+    head: Vec<u8>,
     md5: Md5,
     sha512: Sha512,
 }
@@ -123,12 +124,16 @@ pub struct Digests {
     pub checksum: String,
     /// SHA-512.
     pub hash: MultiHash,
+    /// Bytes of the disk in it, as its own header says; of data without one that is known, its number of bytes.
+    pub virtual_size: Option<u64>,
 }
 
 impl Digester {
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
+        let room = portico_format::HEAD.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
         self.md5.update(bytes);
         self.sha512.update(bytes);
     }
@@ -151,6 +156,7 @@ impl Digester {
             ));
         }
         Ok(Digests {
+            virtual_size: portico_format::look(&self.head).virtual_size(self.size),
             size: self.size,
             checksum: hex::encode(self.md5.finalize()),
             hash: MultiHash {
@@ -193,5 +199,18 @@ mod tests {
         assert_eq!(digests.size, 3);
         assert_eq!(digests.checksum, "900150983cd24fb0d6963f7d28e17f72");
         assert!(digests.hash.value.starts_with("ddaf35a193617abacc417349ae204131"));
+        assert_eq!(digests.virtual_size, Some(3));
+    }
+
+    #[test]
+    fn the_size_of_the_disk_is_that_in_the_header_however_the_data_comes() {
+        let mut image = vec![0; 200_000];
+        image[..8].copy_from_slice(b"QFI\xfb\0\0\0\x02");
+        image[24..32].copy_from_slice(&(3_u64 << 30).to_be_bytes());
+        for pieces in [1, 100, 65_537, 200_000] {
+            let mut digester = Digester::default();
+            image.chunks(pieces).for_each(|piece| digester.update(piece));
+            assert_eq!(digester.finish(None).unwrap().virtual_size, Some(3 << 30), "{pieces}");
+        }
     }
 }
