@@ -133,7 +133,6 @@ impl From<Refusal> for Fault {
             Refusal::Unknown { message, challenge } => {
                 Self::new(StatusCode::UNAUTHORIZED, message).with_header(WWW_AUTHENTICATE, challenge)
             }
-            Refusal::Forbidden(message) => Self::forbidden(message),
             Refusal::Silent(message) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
         }
     }

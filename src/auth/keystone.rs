@@ -9,9 +9,8 @@
 //!
 //! * Roles are in lower case. One of [`Settings::admin_roles`] makes an administrator, which is the role `admin` from
 //!   there on; the word `admin` alone does not, unless it is listed.
-//! * A token for a domain or for the system has no project, and nothing here is done without one: 403. (Glance says so
-//!   in each of its policies, and only there; here it holds for every path that needs a token.) A token without any
-//!   scope is let in, and has neither project nor roles.
+//! * A token for a domain or for the system, and one without any scope, is let in and has neither project nor roles: by
+//!   the rules as they are it sees no image, and may do nothing.
 //! * `X-Service-Token` is that of a service which asks on the caller's behalf. It must be good, and have one of
 //!   [`Settings::service_roles`], else the request is 401. It lets in a token of the caller's that has ended, for as long
 //!   as Keystone allows, so that long work can come to its end. Its roles become [`Caller::service_roles`].
@@ -160,13 +159,10 @@ impl Keystone {
     }
 
     /// The caller that somebody is here.
-    fn admit(&self, identity: &Identity) -> Result<Caller, Refusal> {
-        let project = match &identity.reach {
-            Reach::Project { project, .. } => Some(project.id.clone()),
-            Reach::Nothing => None,
-            Reach::Domain(_) | Reach::System => {
-                return Err(Refusal::Forbidden(String::from("the token is not for a project")));
-            }
+    fn admit(&self, identity: &Identity) -> Caller {
+        let user = Some(identity.user.id.clone());
+        let Reach::Project { project, .. } = &identity.reach else {
+            return Caller { user, ..Caller::default() };
         };
         let mut roles = identity.roles.clone();
         if identity.has_one_of(&self.settings.admin_roles) {
@@ -174,7 +170,7 @@ impl Keystone {
         } else {
             roles.remove(ADMIN);
         }
-        Ok(Caller { user: Some(identity.user.id.clone()), project, roles, ..Caller::default() })
+        Caller { user, project: Some(project.id.clone()), roles, ..Caller::default() }
     }
 
     fn unknown(&self, message: &str) -> Refusal {
@@ -196,6 +192,6 @@ impl Auth for Keystone {
         let service_roles = self.service_roles(headers).await?;
         let late = if service_roles.is_empty() { Late::Refused } else { Late::Allowed };
         let identity = self.identity(&token, late).await?.ok_or_else(worthless)?;
-        Ok(Caller { token: Some(token), service_roles, ..self.admit(&identity)? })
+        Ok(Caller { token: Some(token), service_roles, ..self.admit(&identity) })
     }
 }

@@ -33,8 +33,6 @@ pub enum Refusal {
         /// What to send as `WWW-Authenticate`.
         challenge: Option<http::HeaderValue>,
     },
-    /// It proves who asks, in a way that is not for this service. It is answered with 403.
-    Forbidden(String),
     /// Whoever knows does not say now who asks. It is answered with 503, never with 401: a client that hears that its
     /// token is worthless throws it away.
     Silent(String),
