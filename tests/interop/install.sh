@@ -1,0 +1,119 @@
+# Sourced by `run` and `tempest`, not run: where things are, and what must be installed before a test can begin.
+# It expects `here`, the folder it is in, and sets `repo`, `state` and `python`.
+
+repo=$(cd "$here/../.." && pwd)
+state=${PORTICO_INTEROP_DIR:-$repo/target/interop}
+mkdir -p "$state"
+state=$(cd "$state" && pwd)
+
+say() { printf 'interop: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+    if [ -n "$candidate" ] && command -v "$candidate" >/dev/null &&
+      "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+# A Debian Python can lack the module that puts pip into an environment; it comes as a package of its own.
+can_make_environments() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
+
+# install NAME FILE...: a virtual environment with exactly what the files say. A stamp keeps the digest of the
+# files, so a second run does nothing, and an interrupted or outdated installation is made anew.
+install() {
+  local name=$1 venv=$state/$1 digest arguments=() file
+  shift
+  digest=$({ "$python" -VV; cat "$@"; } | sha256sum | cut -d' ' -f1)
+  if [ "$(cat "$venv/.installed" 2>/dev/null)" = "$digest" ]; then return; fi
+  say "installing $name ..."
+  rm -rf "$venv"
+  "$python" -m venv "$venv"
+  for file in "$@"; do arguments+=(-r "$file"); done
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "${arguments[@]}"
+  case $name in
+    glance-venv | keystone-venv) let_sqlite_wait "$venv" ;;
+    tempest-venv) stay_on_loopback "$venv" ;;
+  esac
+  echo "$digest" >"$venv/.installed"
+}
+
+# Two threads that begin to read in SQLite and then both want to write end in "database is locked", no matter
+# how long they may wait. Taking the write lock at the beginning makes the second wait instead.
+let_sqlite_wait() {
+  "$1/bin/python" - <<'PYTHON'
+import importlib.util
+import pathlib
+
+engines = pathlib.Path(importlib.util.find_spec("oslo_db").origin).parent / "sqlalchemy" / "engines.py"
+deferred, immediate = 'text("BEGIN")', 'text("BEGIN IMMEDIATE")'
+source = engines.read_text()
+if source.count(deferred) != 1:
+    raise SystemExit(f"oslo.db begins its transactions in another way than expected: {engines}")
+engines.write_text(source.replace(deferred, immediate))
+PYTHON
+}
+
+# One of Tempest's tests serves its data on the address that this machine has towards the internet, which need not
+# exist, and would let others in. Everything here stays on loopback, which the services under test are told to allow.
+stay_on_loopback() {
+  "$1/bin/python" - <<'PYTHON'
+import importlib.util
+import pathlib
+
+image = pathlib.Path(importlib.util.find_spec("tempest").origin).parent / "common" / "image.py"
+source = image.read_text()
+for there, here in (("'1.1.1.1'", "'127.0.0.1'"), ("addr.is_loopback or ", "")):
+    if source.count(there) != 1:
+        raise SystemExit(f"Tempest finds the address of its data in another way than expected: {image}")
+    source = source.replace(there, here)
+image.write_text(source)
+PYTHON
+}
+
+# build_portico: PORTICO_BIN, built if it is not given.
+build_portico() {
+  local built
+  if [ -z "${PORTICO_BIN:-}" ]; then
+    say "building Portico ..."
+    (cd "$repo" && cargo build --release --locked --bin portico) >&2
+    built=${CARGO_TARGET_DIR:-$repo/target}
+    PORTICO_BIN=$(cd "$repo" && cd "$built" && pwd)/release/portico
+  fi
+  [ -x "$PORTICO_BIN" ] || die "no program at $PORTICO_BIN"
+  PORTICO_BIN=$(cd "$(dirname "$PORTICO_BIN")" && pwd)/$(basename "$PORTICO_BIN")
+  export PORTICO_BIN
+}
+
+exec 9>"$state/lock"
+flock -n 9 || die "another run uses $state; set PORTICO_INTEROP_DIR to a place of its own"
+
+python=$(find_python) || die "Python 3.11 or newer is needed; set PYTHON to one"
+if ! can_make_environments "$python"; then
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "$python cannot make virtual environments (python3-venv)"
+  say "installing the Debian package python3-venv ..."
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv; } >&2
+fi
+
+if ! command -v qemu-img >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  say "installing the Debian package qemu-utils ..."
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends qemu-utils; } >&2 ||
+    say "it cannot be had: the tests of disk formats will be skipped, and say so"
+fi
+
+glance_files=("$here/requirements-glance.txt")
+keystone_files=("$here/requirements-keystone.txt")
+headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+if [ -f "$headers" ] && command -v cc >/dev/null; then
+  glance_files+=("$here/requirements-uwsgi.txt")
+  keystone_files+=("$here/requirements-uwsgi.txt")
+else
+  say "no Python headers or C compiler: everything will run under gunicorn, nothing under uWSGI"
+fi
+install glance-venv "${glance_files[@]}"
+install keystone-venv "${keystone_files[@]}"
