@@ -24,12 +24,14 @@
 //! crates/keystone    a client of Keystone, for auth, and for backends that need a token of their own
 //! backends/*         memory, local, http: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
+//! crates/format      what image data is, for the federation, which refuses it, and the contract, which measures it
+//! crates/fetch       URLs that clients name, fetched from where they may be; for the imports to come
 //! ```
 //!
 //! | room | must never know |
 //! |---|---|
 //! | `image-service` | HTTP, TOML, which backends exist, that a federation exists |
-//! | `crates/*` | images, who uses them and why, the configuration's syntax |
+//! | `crates/*` | image services, who uses them and why, the configuration's syntax |
 //! | a backend | other backends, this crate, the dialects of clients |
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |
@@ -59,9 +61,10 @@
 //! 1. As above, to a caller and an image id. The announced size is checked against the bound; no byte is read yet.
 //! 2. The federation finds the image's home by asking the backends to show it. With `X-Image-Meta-Store` naming another
 //!    store, the queued record moves there first: made there, then deleted here.
-//! 3. The body goes to that one backend as a stream, piece by piece, as fast as the backend takes it. The backend hashes
+//! 3. The beginning of the body is looked at: what is not of the declared format goes nowhere.
+//! 4. The body goes to that one backend as a stream, piece by piece, as fast as the backend takes it. The backend hashes
 //!    it in passing and makes the image `active` only when all of it is safe.
-//! 4. If the client goes away or the size is not as announced, nothing of it stays and the image is `queued` again.
+//! 5. If the client goes away or the size is not as announced, nothing of it stays and the image is `queued` again.
 //!    Another backend is never tried.
 //!
 //! # Words
