@@ -13,8 +13,8 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use image_service::{
-    Context, Direction, Error, ErrorKind, Field, Filter, Image, ImageId, MemberScope, Query, Result, Scope,
-    Sort, SortKey, VisibilityScope,
+    Context, Direction, Error, ErrorKind, Field, Filter, Image, ImageId, MemberScope, Page, Query, Result,
+    Scope, Sort, SortKey, SourceState, VisibilityScope,
 };
 
 use super::Federation;
@@ -111,12 +111,13 @@ impl Federation {
         let mut vain: BTreeMap<ImageId, Vec<usize>> = BTreeMap::new();
         for (source, answer, ids) in answers.await {
             match answer {
-                Ok(images) => {
+                Ok(Held { images, answered }) => {
                     let held: BTreeSet<ImageId> = images.iter().map(|image| image.id.clone()).collect();
                     for image in images {
                         found.add(source, &Arc::new(image));
                     }
-                    for id in ids.iter().filter(|id| !held.contains(id)) {
+                    // What a silent part of a source may hold was not asked for in vain.
+                    for id in ids.iter().filter(|id| answered == Answered::Wholly && !held.contains(id)) {
                         vain.entry(id.clone()).or_default().push(source);
                     }
                 }
@@ -131,16 +132,34 @@ impl Federation {
     }
 }
 
+/// What a backend holds of some ids.
+struct Held {
+    images: Vec<Image>,
+    answered: Answered,
+}
+
+/// Whether all of a backend has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    /// It has.
+    Wholly,
+    /// A backend within it was silent.
+    Partly,
+}
+
 /// Those of `ids` that a backend holds, as the caller may see them.
-async fn holds(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Bounds) -> Result<Vec<Image>> {
+async fn holds(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Bounds) -> Result<Held> {
     if !guard.service().capabilities().filters.contains(&Field::Id) {
         let shown: Vec<_> = ids.iter().map(|id| shown(guard, context, id).boxed()).collect();
         let shown: Vec<Option<Image>> = stream::iter(shown).buffered(bounds.width).try_collect().await?;
-        return Ok(shown.into_iter().flatten().collect());
+        return Ok(Held { images: shown.into_iter().flatten().collect(), answered: Answered::Wholly });
     }
     let pages: Vec<_> = ids.chunks(IDS).map(|ids| page_of(guard, context, ids, bounds).boxed()).collect();
-    let pages: Vec<Vec<Image>> = stream::iter(pages).buffered(WIDTH).try_collect().await?;
-    Ok(pages.concat())
+    let pages: Vec<Page<Image>> = stream::iter(pages).buffered(WIDTH).try_collect().await?;
+    let mut reports = pages.iter().flat_map(|page| &page.sources);
+    let whole = reports.all(|report| report.state == SourceState::Ok);
+    let answered = if whole { Answered::Wholly } else { Answered::Partly };
+    Ok(Held { images: pages.into_iter().flat_map(|page| page.items).collect(), answered })
 }
 
 async fn shown(guard: &Guard, context: &Context, id: &ImageId) -> Result<Option<Image>> {
@@ -151,7 +170,7 @@ async fn shown(guard: &Guard, context: &Context, id: &ImageId) -> Result<Option<
     }
 }
 
-async fn page_of(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Bounds) -> Result<Vec<Image>> {
+async fn page_of(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Bounds) -> Result<Page<Image>> {
     let any_of = ids.iter().map(|id| id.as_str().to_owned()).collect();
     let limit = NonZeroUsize::new(ids.len()).unwrap_or(NonZeroUsize::MIN);
     let query = Query {
@@ -162,5 +181,5 @@ async fn page_of(guard: &Guard, context: &Context, ids: &[ImageId], bounds: Boun
         ..Query::default()
     };
     let page = || source::page(guard.service().as_ref(), context, &query, limit, bounds);
-    Ok(guard.read(context, "detail", page).await?.items)
+    guard.read(context, "detail", page).await
 }

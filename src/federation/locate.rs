@@ -125,9 +125,7 @@ impl Federation {
                 let image = self.aliased(source, image);
                 Ok(Located { image, native: native.clone(), copies, silent: Vec::new() })
             }
-            None if silent.iter().any(|(silent, _)| *silent == source) => {
-                Err(unknown(silent.into_iter().map(|(_, error)| error).collect()))
-            }
+            None if silent.iter().any(|(silent, _)| *silent == source) => Err(unknown(silent)),
             _ => {
                 self.forget_alias(id);
                 Err(Error::not_found(id))
@@ -146,7 +144,7 @@ impl Federation {
                 self.owners.forget(id);
                 return Err(if answers.deleted { Error::deleted(id) } else { Error::not_found(id) });
             }
-            return Err(unknown(answers.silent.into_iter().map(|(_, error)| error).collect()));
+            return Err(unknown(answers.silent));
         }
         if answers.silent.is_empty() {
             self.owners.learn(id, &sorted(holders));
@@ -218,7 +216,7 @@ impl Federation {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("image ID {id} already exists")));
         }
         if !answers.silent.is_empty() {
-            return Err(unknown(answers.silent.into_iter().map(|(_, error)| error).collect()));
+            return Err(unknown(answers.silent));
         }
         Ok(())
     }
@@ -237,16 +235,20 @@ fn sorted(mut sources: Vec<usize>) -> Vec<usize> {
 }
 
 /// Some backends were silent and no other has the image, so whether it exists is not known.
-fn unknown(mut silent: Vec<Error>) -> Error {
+///
+/// They are named in their configured order: that in which they were asked would tell whom hints think of, and with that
+/// who has an image that the caller may not know of.
+fn unknown(mut silent: Vec<(usize, Error)>) -> Error {
+    silent.sort_by_key(|(source, _)| *source);
     let names: Vec<String> =
-        silent.iter().filter_map(|error| Some(error.origin()?.backend.clone())).collect();
+        silent.iter().filter_map(|(_, error)| Some(error.origin()?.backend.clone())).collect();
     let error = Error::new(
         ErrorKind::Unavailable,
         format!("whether the image exists is not known: no answer from {}", names.join(", ")),
     )
     .answered();
     match silent.pop() {
-        Some(source) => error.with_source(source),
+        Some((_, source)) => error.with_source(source),
         None => error,
     }
 }
