@@ -39,7 +39,7 @@ pub struct KeystoneSettings {
     pub refused_age: Duration,
     /// The roles each of which makes an administrator. Default: `admin`.
     pub admin_roles: Vec<String>,
-    /// The roles of which a service token must have one. Default: `service`.
+    /// The roles of which a service token must have one to count. Default: `service`.
     pub service_roles: Vec<String>,
     /// How long a connection may take to be made. Default: 5 seconds.
     #[serde(with = "humantime_serde")]

@@ -1,4 +1,4 @@
-"""A real Glance: its own configuration, SQLite database and stores, no Keystone, every caller an admin."""
+"""A real Glance: its own configuration, SQLite database and stores; with a Keystone, or every caller an admin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Glance(Process):
     """One Glance service.
 
     `page_cap` sets how many images it gives per page, whatever the client asks for. `stores` switches it to
-    several file stores of these names; without, it has one and knows nothing of store names.
+    several file stores of these names; without, it has one and knows nothing of store names. `authtoken` is what
+    stands in its section `keystone_authtoken`; without, it asks nobody who they are.
     """
 
     def __init__(
@@ -30,12 +31,14 @@ class Glance(Process):
         server: WsgiServer,
         page_cap: int | None = None,
         stores: Sequence[str] = (),
+        authtoken: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(name, directory, port)
         self.venv = venv
         self.server: WsgiServer = server
         self.page_cap = page_cap
         self.stores = tuple(stores)
+        self.authtoken = dict(authtoken or {})
         self._write_configuration()
         shutil.copyfile(_empty_database(venv), directory / "glance.db")
 
@@ -85,13 +88,16 @@ class Glance(Process):
         lines += ["[os_glance_tasks_store]", f"filesystem_store_datadir = {here}/tasks"]
         lines += ["[task]", f"work_dir = {here}/tasks"]
         lines += ["[database]", f"connection = sqlite:///{here}/glance.db?timeout=60", "sqlite_synchronous = false"]
-        lines += ["[paste_deploy]", "flavor =", f"config_file = {self.venv}/etc/glance/glance-api-paste.ini"]
+        flavor = "keystone" if self.authtoken else ""
+        lines += ["[keystone_authtoken]", *(f"{key} = {value}" for key, value in self.authtoken.items())]
+        lines += ["[paste_deploy]", f"flavor = {flavor}", f"config_file = {self.venv}/etc/glance/glance-api-paste.ini"]
         lines += ["[wsgi]", f"python_interpreter = {self.venv}/bin/python"]
         lines += ["[oslo_concurrency]", f"lock_path = {here}/locks"]
         lines += ["[oslo_policy]", f"policy_file = {here}/policy.yaml"]
         (here / "glance-api.conf").write_text("\n".join(lines) + "\n")
         # Without Keystone a caller has no role at all, and the default policies would refuse each call.
-        (here / "policy.yaml").write_text('"context_is_admin": "@"\n"service_api": "@"\n')
+        policy = "" if self.authtoken else '"context_is_admin": "@"\n"service_api": "@"\n'
+        (here / "policy.yaml").write_text(policy)
 
 
 def _empty_database(venv: Path) -> Path:

@@ -14,17 +14,24 @@ class Portico(Process):
     """One front door with a directory store, a memory store and any number of Glances behind it.
 
     `alone` leaves the directory and the memory away, and gives the Glances a minute: their speed is to be measured.
+    `settings` stands in its configuration instead of all that.
     """
 
     def __init__(
-        self, directory: Path, port: int, binary: Path, glances: Mapping[str, str], alone: bool = False
+        self,
+        directory: Path,
+        port: int,
+        binary: Path,
+        glances: Mapping[str, str],
+        alone: bool = False,
+        settings: str = "",
     ) -> None:
-        super().__init__("portico", directory, port)
+        super().__init__(directory.name if settings else "portico", directory, port)
         self.binary = binary
         self.admin_port = free_port()
         self.alone = alone
         self.configuration = directory / "portico.toml"
-        self.configuration.write_text(self._toml(glances))
+        self.configuration.write_text(self._listeners() + (settings or self._toml(glances)))
         check = subprocess.run(
             [str(binary), "check", "--config", str(self.configuration)], capture_output=True, text=True, timeout=30
         )
@@ -34,12 +41,15 @@ class Portico(Process):
     def command(self) -> Sequence[str]:
         return [str(self.binary), "--config", str(self.configuration)]
 
-    def _toml(self, glances: Mapping[str, str]) -> str:
-        parts = [
-            f"""listen = "127.0.0.1:{self.port}"
+    def _listeners(self) -> str:
+        return f"""listen = "127.0.0.1:{self.port}"
 [admin]
 listen = "127.0.0.1:{self.admin_port}"
-[auth]
+"""
+
+    def _toml(self, glances: Mapping[str, str]) -> str:
+        parts = [
+            f"""[auth]
 kind = "none"
 [federation]
 partial = "serve"
