@@ -31,6 +31,7 @@
 mod aliases;
 mod census;
 mod copies;
+mod copying;
 mod formats;
 mod guard;
 mod health;

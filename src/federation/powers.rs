@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use image_service::{
-    Context, Error, ErrorKind, ImageId, Member, MemberStatus, Result, Sharing, Status, Store, Stores, access,
+    Context, Error, ErrorKind, Image, ImageId, Member, MemberStatus, Result, Sharing, Status, Store, Stores,
+    Upload, access,
 };
 
 use super::Federation;
@@ -108,5 +109,13 @@ impl Stores for Federation {
         guard.write("delete", guard.service().delete(context, &located.native)).await?;
         self.owners.forget(id);
         Ok(())
+    }
+
+    async fn add_copy(&self, context: &Context, id: &ImageId, store: &str, data: Upload) -> Result<Image> {
+        self.copy_to(context, id, store, data).await
+    }
+
+    async fn move_record(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
+        self.move_to(context, id, store).await
     }
 }

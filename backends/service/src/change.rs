@@ -39,6 +39,10 @@ pub struct NewImage {
     pub properties: Properties,
     /// The named store to put the record in. Default: the service's choice. A plain store ignores it.
     pub store: Option<String>,
+    /// Whether the id may be that of an image which this store has deleted: a copy of one that lives on in another
+    /// store, and comes back. Never said on behalf of a client. It bears on a record without data, and a store that
+    /// cannot forget an id says `AlreadyExists` all the same. Default: no.
+    pub returning: bool,
 }
 
 impl NewImage {
