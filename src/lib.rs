@@ -18,6 +18,7 @@
 //! admin              metrics and health, on a listener of their own
 //! api, auth          the Image API v2; the head of a request to a caller
 //! quotas             how much a project may have
+//! imports            data that comes to images by other ways than one upload
 //! metadefs           the catalogue of metadata definitions
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
@@ -25,7 +26,7 @@
 //! backends/*         memory, local, http: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
 //! crates/format      what image data is, for the federation, which refuses it, and the contract, which measures it
-//! crates/fetch       URLs that clients name, fetched from where they may be; for the imports to come
+//! crates/fetch       URLs that clients name, fetched from where they may be, for the imports
 //! ```
 //!
 //! | room | must never know |
@@ -36,6 +37,7 @@
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |
 //! | [`api`] | how many backends there are, that anybody counts its answers |
+//! | [`imports`] | HTTP, which role may do what, how many backends there are |
 //! | [`metadefs`] | HTTP, which role may do what, images |
 //! | [`admin`] | how a federation or the API works, images, callers |
 //! | everything but [`registry`] | concrete backends |
@@ -79,6 +81,7 @@ pub mod auth;
 pub mod config;
 pub mod document;
 pub mod federation;
+pub mod imports;
 pub mod metadefs;
 pub mod quotas;
 pub mod registry;

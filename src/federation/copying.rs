@@ -62,6 +62,21 @@ impl Federation {
         Ok(located.image)
     }
 
+    /// Takes a copy back, as [`image_service::Stores::withdraw_copy`] has it.
+    pub(super) async fn withdraw_from(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
+        let target = self.store_to_write(store)?;
+        let located = self.search(context, id).await?;
+        access::may_change(&context.caller, &located.image, Some(MemberStatus::Accepted))?;
+        let mut others = located.copies.sources.iter().filter(|source| **source != target);
+        if !located.copies.sources.contains(&target) || located.image.id != located.native {
+            return Err(Error::new(ErrorKind::NotFound, format!("image {id} is not in store '{store}'")));
+        }
+        if others.all(|source| located.copies.conflicting.contains(source)) {
+            return Err(Error::forbidden("the image is nowhere else"));
+        }
+        self.delete_copy(context, &located, target).await
+    }
+
     /// Moves a record, as [`image_service::Stores::move_record`] has it.
     pub(super) async fn move_to(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
         let target = self.store_to_write(store)?;
@@ -115,15 +130,21 @@ impl Federation {
         let (home, id) = (self.guard(located.copies.home)?, &located.native);
         let answer = home.read(context, "show", || home.service().show(context, id)).await;
         if matches!(&answer, Err(error) if error.kind() == ErrorKind::NotFound) {
-            let to = self.guard(target)?;
-            let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
-            if located.image.protected {
-                to.write("update", to.service().update(context, id, unprotect, None)).await?;
-            }
-            to.write("delete", to.service().delete(context, id)).await?;
-            self.owners.forget(id);
+            self.delete_copy(context, located, target).await?;
         }
         answer
+    }
+
+    /// Deletes what one store holds of an image, protected or not.
+    async fn delete_copy(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
+        let (guard, id) = (self.guard(target)?, &located.native);
+        if located.image.protected {
+            let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
+            guard.write("update", guard.service().update(context, id, unprotect, None)).await?;
+        }
+        guard.write("delete", guard.service().delete(context, id)).await?;
+        self.owners.forget(id);
+        Ok(())
     }
 }
 

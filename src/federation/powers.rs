@@ -115,6 +115,10 @@ impl Stores for Federation {
         self.copy_to(context, id, store, data).await
     }
 
+    async fn withdraw_copy(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
+        self.withdraw_from(context, id, store).await
+    }
+
     async fn move_record(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
         self.move_to(context, id, store).await
     }

@@ -186,6 +186,7 @@ macro_rules! conformance {
                 a_copy_is_the_same_image_in_one_more_store,
                 other_data_is_no_copy,
                 a_queued_image_gets_its_first_data_as_a_copy,
+                a_copy_that_is_taken_back_leaves_the_image_where_else_it_is,
                 a_record_without_data_moves,
                 copies_are_added_only_where_there_are_none_and_by_the_owner,
                 the_last_copy_is_not_removed,

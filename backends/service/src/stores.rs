@@ -48,6 +48,15 @@ pub trait Stores: Send + Sync {
     /// the image and cannot take it back; `Invalid`, `Incomplete`, `TooLarge` and `UnsupportedFormat` as for an upload.
     async fn add_copy(&self, context: &Context, id: &ImageId, store: &str, data: Upload) -> Result<Image>;
 
+    /// Takes back what [`add_copy`](Self::add_copy) has put into `store`, for whoever finds that it was not to be. Unlike
+    /// [`remove_copy`](Self::remove_copy) it may be the last data of the image, if the record is elsewhere too: then the
+    /// image is queued again. Protection does not stand in the way.
+    ///
+    /// # Errors
+    /// `NotFound` if the caller may not see the image or it is not there; `Conflict` for an unknown store; `Forbidden` if
+    /// the image is not the caller's, or it is nowhere else.
+    async fn withdraw_copy(&self, context: &Context, id: &ImageId, store: &str) -> Result<()>;
+
     /// Moves the record of an image without data to `store`. If it is there already, nothing happens.
     ///
     /// # Errors

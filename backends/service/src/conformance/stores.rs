@@ -103,6 +103,24 @@ pub async fn a_queued_image_gets_its_first_data_as_a_copy(fixture: Fixture) {
     }
 }
 
+/// What is taken back leaves the image as it is elsewhere: queued if no data is left. Nothing is taken from where it
+/// is alone.
+pub async fn a_copy_that_is_taken_back_leaves_the_image_where_else_it_is(fixture: Fixture) {
+    let Some((stores, [one, other])) = fixture.two_stores().await else { return };
+    let (owner, bytes) = (fixture.owner(), pattern(1000));
+    let queued = NewImage { store: Some(one.clone()), protected: true, ..fixture.draft() };
+    let queued = fixture.make(queued).await;
+    stores.add_copy(&owner, &queued.id, &other, Upload::from_bytes(bytes.clone())).await.unwrap();
+    stores.withdraw_copy(&owner, &queued.id, &other).await.unwrap();
+    assert_eq!(fixture.shown(&queued.id).await, queued);
+    for (store, kind) in [(&one, ErrorKind::Forbidden), (&other, ErrorKind::NotFound)] {
+        assert_eq!(kind_of(stores.withdraw_copy(&owner, &queued.id, store).await), kind);
+    }
+    let answer = stores.withdraw_copy(&owner, &queued.id, "no such store").await;
+    assert_eq!(kind_of(answer), ErrorKind::Conflict);
+    fixture.upload(&queued.id, Upload::from_bytes(bytes)).await.unwrap();
+}
+
 /// A queued record moves to the store that is named, and nothing else does.
 pub async fn a_record_without_data_moves(fixture: Fixture) {
     let Some((stores, [one, other])) = fixture.two_stores().await else { return };
