@@ -254,26 +254,33 @@ impl Imports {
             bytes: 0,
             kept: false,
         };
-        let mut stage = Stage { image: id.clone(), file: file.clone(), size: None, created_at: now() };
+        let outcome = self.write_stage(&mut unfinished, data).await;
+        match &outcome {
+            Ok(()) => unfinished.kept = true,
+            Err(_) => unfinished.undo().await,
+        }
+        outcome
+    }
+
+    async fn write_stage(&self, unfinished: &mut Unfinished, data: Upload) -> Result<()> {
+        let Unfinished { image, file, .. } = &*unfinished;
+        let (image, file) = (image.clone(), file.clone());
+        let mut stage = Stage { image: image.clone(), file: file.clone(), size: None, created_at: now() };
         let noted = stage.clone();
         self.in_journal(move |journal| journal.put_stage(&noted)).await?;
         let size = self.0.staging.write(&file, data.stream, data.size).await?;
         unfinished.bytes = size;
         stage.size = Some(size);
         self.in_journal(move |journal| journal.put_stage(&stage)).await?;
-        let whole = self.marks().change(id, |mark| match &mut mark.staged {
+        let whole = self.marks().change(&image, |mark| match &mut mark.staged {
             Some(staged) if staged.file == file => {
                 staged.size = Some(size);
                 true
             }
             _ => false,
         });
-        if !whole {
-            // It has been deleted meanwhile.
-            return Err(Error::not_found(id));
-        }
-        unfinished.kept = true;
-        Ok(())
+        // Otherwise it has been deleted meanwhile.
+        if whole { Ok(()) } else { Err(Error::not_found(&image)) }
     }
 
     /// Begins an import. `None` if there is nothing to do: a copy to all stores, when all have the image.
@@ -636,14 +643,13 @@ struct Unfinished {
     kept: bool,
 }
 
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        let (imports, image, file, bytes) =
-            (self.imports.clone(), self.image.clone(), std::mem::take(&mut self.file), self.bytes);
-        let remove = move || {
+impl Unfinished {
+    /// What removes all of it. To be done where it may wait for files.
+    fn removal(&mut self) -> impl FnOnce() + Send + 'static {
+        self.kept = true;
+        let (imports, image, bytes) = (self.imports.clone(), self.image.clone(), self.bytes);
+        let file = std::mem::take(&mut self.file);
+        move || {
             imports.0.staging.remove(&file, bytes);
             if let Err(error) = imports.0.journal.drop_stage(&image, &file) {
                 tracing::warn!(%error, "staged data is not forgotten before the next start");
@@ -654,10 +660,25 @@ impl Drop for Unfinished {
                     mark.staged = None;
                 }
             });
-        };
+        }
+    }
+
+    /// Removes all of it.
+    async fn undo(mut self) {
+        let removal = self.removal();
+        if tokio::task::spawn_blocking(removal).await.is_err() {
+            tracing::error!("the removal of staged data gave up in the middle");
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
         // Outside of a runtime the process is ending, and the next start removes it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn_blocking(remove);
+        if !self.kept
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn_blocking(self.removal());
         }
     }
 }

@@ -200,5 +200,6 @@ pub(super) fn record_of(image: &Image) -> NewImage {
         properties: image.properties.clone(),
         store: None,
         returning: false,
+        created_at: Some(image.created_at),
     }
 }

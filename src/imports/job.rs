@@ -77,7 +77,7 @@ impl Imports {
                 return Err(error);
             }
         }
-        if entry.order.all_must_succeed && left.len() > 1 {
+        if entry.order.source != Source::Copy && entry.order.all_must_succeed && left.len() > 1 {
             // As long as the record's own store has no data, all else can be taken back.
             left.rotate_left(1);
         }

@@ -95,6 +95,7 @@ pub async fn every_attribute_is_kept_as_it_came(fixture: Fixture) {
         properties: shown.properties,
         store: None,
         returning: false,
+        created_at: None,
     };
     assert_eq!(kept, new);
 }

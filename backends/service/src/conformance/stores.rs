@@ -59,7 +59,10 @@ pub async fn a_copy_is_the_same_image_in_one_more_store(fixture: Fixture) {
         assert_eq!((shown.stores.as_slice(), shown.status), ([left.clone()].as_slice(), Status::Active));
         assert_eq!(fixture.bytes_of(&made.id, None).await, bytes);
         match stores.add_copy(&owner, &made.id, gone, Upload::from_bytes(bytes.clone())).await {
-            Ok(back) => assert_eq!(back.stores, [one.as_str(), other.as_str()]),
+            Ok(back) => {
+                assert_eq!(back.stores, [one.as_str(), other.as_str()]);
+                assert_eq!(back.created_at, made.created_at);
+            }
             // A store that cannot forget says so.
             Err(error) => return assert_eq!(error.kind(), ErrorKind::AlreadyExists),
         }
