@@ -27,6 +27,8 @@ mod marks;
 mod model;
 mod overlay;
 mod staging;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;

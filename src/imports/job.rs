@@ -71,11 +71,12 @@ impl Imports {
         let image = self.service().show(context, &id).await?;
         let mut left: Vec<String> = entry.order.stores.clone();
         let home = left.first().cloned().unwrap_or_default();
-        if entry.order.source != Source::Copy && image.status == Status::Queued {
-            if let Err(error) = stores.move_record(context, &id, &home).await {
-                entry.failed = entry.order.stores.iter().cloned().collect();
-                return Err(error);
-            }
+        if entry.order.source != Source::Copy
+            && image.status == Status::Queued
+            && let Err(error) = stores.move_record(context, &id, &home).await
+        {
+            entry.failed = entry.order.stores.iter().cloned().collect();
+            return Err(error);
         }
         if entry.order.source != Source::Copy && entry.order.all_must_succeed && left.len() > 1 {
             // As long as the record's own store has no data, all else can be taken back.

@@ -387,7 +387,7 @@ mod tests {
         drop(journal);
         let journal = Journal::open(&path).unwrap();
         assert_eq!(journal.every().unwrap(), [entry(1, TaskStatus::Success)]);
-        assert_eq!(journal.stages().unwrap(), [stage.clone()]);
+        assert_eq!(journal.stages().unwrap(), std::slice::from_ref(&stage));
         journal.drop_stage(&stage.image, "another").unwrap();
         assert_eq!(journal.stages().unwrap().len(), 1);
         journal.drop_stage(&stage.image, "f").unwrap();

@@ -58,6 +58,7 @@ impl Overlaid {
             }
             (asked.position, asked.resume) = (end.or(asked.position), page.resume);
         };
+        self.0.marks().on_all(&mut images);
         images.append(&mut with_marks);
         images.sort_unstable_by(|a, b| query.sort.compare(a, b));
         let cut = images.len() > limit;

@@ -37,7 +37,7 @@ impl Room<'_> {
     fn grow(&mut self, bytes: u64) -> Result<()> {
         let most = self.staging.most;
         let fits = |used: u64| used.checked_add(bytes).filter(|used| *used <= most);
-        match self.staging.used.try_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+        match self.staging.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
             Ok(_) => {
                 self.bytes += bytes;
                 Ok(())
