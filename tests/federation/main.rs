@@ -11,6 +11,7 @@ mod hedges;
 mod lists;
 mod made_of;
 mod moody;
+mod narrowing;
 mod noted;
 #[path = "../api/paper.rs"]
 mod paper;

@@ -93,13 +93,11 @@ fn in_a_federation_of_federations() {
 }
 
 #[test]
-#[ignore = "a change that narrows who may see an image is made at its home alone while the store of a copy is silent"]
 fn while_stores_fall_silent_and_return() {
     check(&joined().with_silences().times(6));
 }
 
 #[test]
-#[ignore = "a change that narrows who may see an image is made at its home alone while the store of a copy is silent"]
 fn while_stores_within_a_federation_of_federations_fall_silent_and_return() {
     check(&nested().with_silences());
 }
