@@ -16,6 +16,7 @@ mod noted;
 #[path = "../api/paper.rs"]
 mod paper;
 mod places;
+mod tenancy;
 mod weave;
 
 use std::sync::Arc;
