@@ -241,8 +241,13 @@ impl Federation {
 #[async_trait]
 impl ImageService for Federation {
     fn capabilities(&self) -> Capabilities {
-        let writes = self.guards.iter().any(|guard| guard.service().capabilities().writes.is_yes());
-        Capabilities { writes: if writes { Support::Yes } else { Support::No }, ..Capabilities::full() }
+        let can = |guard: &Arc<Guard>| guard.service().capabilities();
+        let support = |is_there| if is_there { Support::Yes } else { Support::No };
+        Capabilities {
+            writes: support(self.guards.iter().any(|guard| can(guard).writes.is_yes())),
+            believes_caller: support(self.guards.iter().all(|guard| can(guard).believes_caller.is_yes())),
+            ..Capabilities::full()
+        }
     }
 
     /// A total order and the folding of copies need more of an image than its id and name, so this is `detail`

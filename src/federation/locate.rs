@@ -218,9 +218,14 @@ impl Federation {
 
     /// Checks that no backend but `except` holds the id, whoever may see it, or remembers to have held it.
     ///
+    /// A backend that goes by the caller's own token does not tell of what is hidden from it. There an id could be taken
+    /// that is somebody's, and be shown to them in place of their own image. So where there is one, only administrators
+    /// may say which id a new image has.
+    ///
     /// # Errors
-    /// `AlreadyExists` if one does; `Unavailable` if that is not known.
+    /// `AlreadyExists` if one does; `Unavailable` if one is silent; `Forbidden` if one does not tell this caller.
     pub(super) async fn require_unused(&self, context: &Context, id: &ImageId, except: usize) -> Result<()> {
+        let is_admin = context.caller.is_admin();
         let mut context = context.clone();
         context.caller.roles.insert(String::from("admin"));
         let others: Vec<usize> = (0..self.guards.len()).filter(|source| *source != except).collect();
@@ -232,7 +237,18 @@ impl Federation {
         if !answers.silent.is_empty() {
             return Err(unknown(answers.silent));
         }
-        Ok(())
+        match others.into_iter().find(|source| !is_admin && !self.believes_caller(*source)) {
+            None => Ok(()),
+            Some(source) => Err(Error::forbidden(format!(
+                "whether the id is in use cannot be told to you by store '{}', so leave it out",
+                self.name_of(source).unwrap_or_default()
+            ))),
+        }
+    }
+
+    fn believes_caller(&self, source: usize) -> bool {
+        let guard = self.guards.get(source);
+        guard.is_some_and(|guard| guard.service().capabilities().believes_caller.is_yes())
     }
 
     /// Checks that no backend that is known to hold the image is silent, of those that `concern` picks.

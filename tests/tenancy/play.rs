@@ -129,7 +129,10 @@ impl Play {
         let owner = owner.map_or_else(|| person.project, |owner| owner);
         let too_wide = visibility.is_some_and(|visibility| is_wider(visibility, ceiling))
             || (owner.is_none() && is_wider("community", ceiling));
+        let mut others = self.world.stores.iter().enumerate().filter(|(store, _)| *store != leaf);
+        let untold = (*names_id || used) && !person.is_admin() && others.any(|(_, store)| !store.tells);
         let forbidden = !rules::acts(person)
+            || untold
             || strange
             || too_wide
             || (*visibility == Some("public") && !person.is_admin());

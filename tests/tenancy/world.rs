@@ -54,6 +54,8 @@ pub(crate) struct Store {
     pub(crate) ceiling: &'static str,
     /// Whether projects have other names in it.
     renamed: bool,
+    /// Whether it tells an administrator of the front door of every id, and not whoever's token it is shown.
+    pub(crate) tells: bool,
 }
 
 impl Store {
@@ -172,6 +174,7 @@ impl World {
             name,
             ceiling: ceiling.unwrap_or("public"),
             renamed: ceiling.is_some(),
+            tells: kind != Kind::OfCaller,
         });
         switch
     }
