@@ -152,7 +152,13 @@ pub(crate) fn follow(image: &mut Image, deed: &Deed, number: usize, names: &[usi
         Deed::RemoveMember(member) => drop(image.members.remove(*member)),
         Deed::AddTag(tag) => drop(image.tags.insert((*tag).to_owned())),
         Deed::RemoveTag(tag) => drop(image.tags.remove(*tag)),
-        Deed::RemoveCopy(store) => image.stores.retain(|place| names[*place] != *store),
+        Deed::RemoveCopy(store) => {
+            // Members are of the home's image alone, and go with it.
+            if names[image.stores[0]] == *store {
+                image.members.clear();
+            }
+            image.stores.retain(|place| names[*place] != *store);
+        }
         _ => {}
     }
     true
