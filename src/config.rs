@@ -11,6 +11,7 @@ mod keystone;
 mod report;
 mod rules;
 mod settings;
+mod tenancy;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ pub use settings::{
     Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat,
     MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile, UnifiedLimits,
 };
+pub use tenancy::{OtherProjects, TenancyOfBackend};
 
 /// What the file says, key by key. `Default` is what holds where it says nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -114,6 +116,8 @@ pub struct BackendEntry {
     pub deadline: std::time::Duration,
     /// What holds for calls to it instead of what `[guard]` says. Default: nothing.
     pub guard: GuardOfBackend,
+    /// Who sees its images, and what projects are called there. Default: as the backend has it.
+    pub tenancy: TenancyOfBackend,
     /// Read by the kind itself.
     pub options: Unread,
 }
@@ -126,6 +130,7 @@ impl Default for BackendEntry {
             description: None,
             deadline: std::time::Duration::from_secs(2),
             guard: GuardOfBackend::default(),
+            tenancy: TenancyOfBackend::default(),
             options: Unread {},
         }
     }

@@ -22,6 +22,12 @@
 //! the other image is reachable under a derived id, and a property says so ([`aliases`]). A write to an id never
 //! touches the other image.
 //!
+//! **Changes** are made at the home, and then in the copies as far as they take them. What narrows who sees an image,
+//! which is a narrower visibility, another owner, a deactivation or a member that is removed, is made in the copies
+//! first, and not at all while a backend that is known to hold one is silent ([`narrowing`]); nor is any change made
+//! while the home is known and silent. Known is who was seen to hold the id in the last [`Settings::hint_age`], and
+//! who was last counted to. What the store of a forgotten copy shows when it returns is its own.
+//!
 //! **Walks.** Every image that exists through a whole walk of pages, and whose sort values do not change, appears
 //! exactly once, whatever else is made, changed or deleted meanwhile, and whichever backends leave or join: what a
 //! silent backend holds is missing from the pages that name it, and what comes with a backend begins at the walk's
@@ -39,6 +45,7 @@ mod hedge;
 mod list;
 mod locate;
 mod merge;
+mod narrowing;
 mod owners;
 mod placement;
 mod powers;
@@ -235,8 +242,13 @@ impl Federation {
 #[async_trait]
 impl ImageService for Federation {
     fn capabilities(&self) -> Capabilities {
-        let writes = self.guards.iter().any(|guard| guard.service().capabilities().writes.is_yes());
-        Capabilities { writes: if writes { Support::Yes } else { Support::No }, ..Capabilities::full() }
+        let can = |guard: &Arc<Guard>| guard.service().capabilities();
+        let support = |is_there| if is_there { Support::Yes } else { Support::No };
+        Capabilities {
+            writes: support(self.guards.iter().any(|guard| can(guard).writes.is_yes())),
+            believes_caller: support(self.guards.iter().all(|guard| can(guard).believes_caller.is_yes())),
+            ..Capabilities::full()
+        }
     }
 
     /// A total order and the folding of copies need more of an image than its id and name, so this is `detail`

@@ -89,3 +89,4 @@ pub mod run;
 pub mod server;
 pub mod state;
 pub mod telemetry;
+pub mod tenancy;

@@ -17,7 +17,7 @@ use portico_keystone::{Session, Unusable};
 
 use crate::admin::metrics::{self, Metrics};
 use crate::api::{self, Front};
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, BackendEntry, Config, Loaded, OtherProjects};
 use crate::document::Fault;
 use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Formats, Guarding};
@@ -28,6 +28,7 @@ use crate::registry::Planned;
 use crate::server::tls::{Flaw, Tls};
 use crate::server::{self, Ending, Server, Signals, Stop};
 use crate::state::State;
+use crate::tenancy::{Others, Rules, Tenancy};
 use callers::Callers;
 use watch::{Running, Watch};
 
@@ -104,7 +105,8 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     // Held until the end: what is in it is this process's alone.
     let state = open_state(&config).await?;
     let metadefs = open_metadefs(state.as_ref(), &config).await?;
-    let federation = Federation::new(open(backends).await?, federation_settings(&config));
+    let backends = open(backends, &config).await?;
+    let federation = Federation::new(backends, federation_settings(&config));
     let metrics = Arc::new(Metrics::new());
     let observer = Arc::clone(&metrics) as Arc<dyn Observer>;
     let federation = Arc::new(federation.map_err(Failure::Federation)?.observed(observer));
@@ -159,15 +161,34 @@ fn bind(
     Ok((server, bound))
 }
 
-/// Opens the backends in their order.
-async fn open(planned: Vec<Planned>) -> Result<Vec<Backend>, Failure> {
+/// Opens the backends in their order, each behind its own rules of tenancy.
+async fn open(planned: Vec<Planned>, config: &Config) -> Result<Vec<Backend>, Failure> {
     let mut backends = Vec::new();
     for Planned { name, kind, description, deadline, address, plan } in planned {
-        let service = plan(name.clone()).await.map_err(|error| Failure::Backend(name.clone(), error))?;
+        let failure = |error| Failure::Backend(name.clone(), error);
+        let mut service = plan(name.clone()).await.map_err(failure)?;
+        let rules = tenancy_rules(config, &name);
+        if rules != Rules::default() {
+            service = Arc::new(Tenancy::around(service, &name, rules).map_err(failure)?);
+        }
         tracing::info!(backend = %name, kind, address, "backend is open");
         backends.push(Backend { name, kind: kind.to_owned(), description, service, deadline });
     }
     Ok(backends)
+}
+
+/// Who sees the images of the backend called `name`.
+fn tenancy_rules(config: &Config, name: &str) -> Rules {
+    let entry = config.backends.iter().find(|entry| entry.name.as_deref() == Some(name));
+    let Some(BackendEntry { tenancy, .. }) = entry else { return Rules::default() };
+    Rules {
+        ceiling: tenancy.ceiling,
+        projects: tenancy.projects.clone(),
+        others: match tenancy.others {
+            OtherProjects::Same => Others::Same,
+            OtherProjects::Apart => Others::Apart,
+        },
+    }
 }
 
 /// Reads the certificate, if there is one.
@@ -359,6 +380,8 @@ mod tests {
         let config = Config::default();
         assert_eq!(format!("{:?}", api_settings(&config)), format!("{:?}", api::Settings::default()));
         assert_eq!(metadefs_bounds(&config), Bounds::default());
+        let backends = vec![BackendEntry { name: Some("a".into()), ..BackendEntry::default() }];
+        assert_eq!(tenancy_rules(&Config { backends, ..Config::default() }, "a"), Rules::default());
         assert_eq!(
             format!("{:?}", federation_settings(&config)),
             format!("{:?}", federation::Settings::default())

@@ -538,3 +538,42 @@ fn what_a_backend_says_of_its_guard_holds_for_it_and_the_rest_for_all() {
     assert_eq!((own.calls.get(), own.idle), (2, Duration::from_secs(5)));
     assert_eq!(own, config::Guard { calls: own.calls, ..config.guard });
 }
+
+#[test]
+fn what_projects_are_called_in_a_backend_is_told_with_key_and_line() {
+    let long = "x".repeat(256);
+    let text = format!(
+        r#"{BACKEND}[backend.tenancy]
+ceiling = "wide"
+others = "here"
+[backend.tenancy.projects]
+a = "x"
+b = "y"
+c = "x"
+"" = "z"
+d = "{long}"
+e = "\u0007"
+"#
+    );
+    let found = faults(&text);
+    let expected = [
+        "portico.toml:5: backend[0].tenancy.ceiling: 'wide' is not one of public, community, shared, private",
+        "portico.toml:6: backend[0].tenancy.others: unknown variant `here`, expected `same` or `apart`",
+        "portico.toml:10: backend[0].tenancy.projects.c: 'x' is already what 'a' is called there",
+        "portico.toml:11: backend[0].tenancy.projects.: '' must have 1 to 255 printable characters",
+        "portico.toml:12: backend[0].tenancy.projects.d: 'xxx",
+        "portico.toml:13: backend[0].tenancy.projects.e: '\\u{7}' must have 1 to 255 printable characters",
+    ];
+    for start in expected {
+        assert!(found.iter().any(|fault| fault.starts_with(start)), "no {start} in {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn the_report_tells_how_wide_the_images_of_a_backend_are_shown() {
+    let text = format!("{BACKEND}tenancy = {{ ceiling = \"shared\", projects = {{ a = \"x\" }} }}\n");
+    let told = config::report(&parse(&text).unwrap());
+    assert!(told.contains("no wider than shared, 1 project by another name"), "{told}");
+    assert!(!config::report(&parse(BACKEND).unwrap()).contains("wider"));
+}

@@ -77,6 +77,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("metadefs", keys_of::<config::MetadefsSettings>()),
         ("backend", keys_of::<BackendEntry>()),
         ("backend.guard", keys_of::<config::GuardOfBackend>()),
+        ("backend.tenancy", keys_of::<config::TenancyOfBackend>()),
         ("local", keys_of::<portico_local::Options>()),
         ("memory", keys_of::<portico_memory::Options>()),
         ("http", keys_of::<portico_http::Options>()),
@@ -93,6 +94,8 @@ fn shown(table: &toml::Table, place: &str, into: &mut BTreeMap<String, BTreeSet<
                 let kind = table["kind"].as_str().unwrap();
                 into.entry(kind.to_owned()).or_default().extend(options.keys().cloned());
             }
+            // Its keys are names of projects.
+            ("backend.tenancy.projects", _) => {}
             (_, toml::Value::Table(inner)) => shown(inner, &below, into),
             ("backend", toml::Value::Array(backends)) => {
                 backends.iter().for_each(|backend| shown(backend.as_table().unwrap(), "backend", into));
@@ -147,7 +150,10 @@ fn every_setting_it_shows_is_the_default() {
     let loaded = config::parse(Path::new("config.example.toml"), EXAMPLE).unwrap();
     let defaults = BackendEntry::default();
     for backend in &loaded.config.backends {
-        assert_eq!((backend.deadline, &backend.guard), (defaults.deadline, &defaults.guard));
+        assert_eq!(
+            (backend.deadline, &backend.guard, &backend.tenancy),
+            (defaults.deadline, &defaults.guard, &defaults.tenancy)
+        );
     }
     assert_eq!(Config { backends: Vec::new(), ..loaded.config }, Config::default());
 }

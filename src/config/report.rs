@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{AuthKind, Loaded};
+use image_service::Visibility;
+
+use super::{AuthKind, Loaded, OtherProjects, TenancyOfBackend};
 
 /// Tells where the service would listen, whom it would let in, and which backends it would use.
 #[must_use]
@@ -29,7 +31,34 @@ pub fn report(loaded: &Loaded) -> String {
         config.listen
     );
     text.push_str(&table(std::iter::once(header).chain(rows).collect()));
+    for entry in &config.backends {
+        let (name, told) = (entry.name.as_deref().unwrap_or_default(), tenancy(&entry.tenancy));
+        if !told.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n{name}: {}", told.join(", "));
+        }
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
     text
+}
+
+/// What is otherwise than in the backend itself.
+fn tenancy(tenancy: &TenancyOfBackend) -> Vec<String> {
+    let mut told = Vec::new();
+    if tenancy.ceiling != Visibility::Public {
+        told.push(format!("images are shown no wider than {}", tenancy.ceiling));
+    }
+    match tenancy.projects.len() {
+        0 => {}
+        1 => told.push(String::from("1 project by another name")),
+        many => told.push(format!("{many} projects by other names")),
+    }
+    if tenancy.others == OtherProjects::Apart {
+        told.push(String::from("no other project is known"));
+    }
+    told
 }
 
 /// Rows with their columns aligned.

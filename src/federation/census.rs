@@ -66,9 +66,12 @@ struct Vain {
 /// What is known of one backend.
 #[derive(Debug, Default)]
 struct Roll {
-    /// All its ids, as of `taken`. `None` if they are too many, or could not be had.
+    /// All its ids, as they were when they were last had. `None` if they were too many.
     ids: Option<HashSet<ImageId>>,
+    /// When they were last asked for.
     taken: Option<Instant>,
+    /// Whether they could be had then.
+    had: bool,
     /// How long to believe it.
     valid: Duration,
     /// Ids that were seen there since the census under way began.
@@ -105,7 +108,7 @@ impl Census {
         let mut takers = self.takers.lock().unwrap_or_else(PoisonError::into_inner);
         while takers.try_join_next().is_some() {}
         takers.spawn(async move {
-            let mut ending = Ending { roll, ids: Ok(None), age };
+            let mut ending = Ending { roll, ids: Ok(None), most, age };
             ending.ids = count(&guard, most).await;
         });
     }
@@ -123,8 +126,15 @@ impl Census {
         self.rolls.get(source).is_some_and(|roll| {
             let roll = roll.borrow();
             let seen = roll.since.as_ref().is_some_and(|since| since.contains(id));
-            roll.is_valid() && !seen && roll.ids.as_ref().is_some_and(|ids| !ids.contains(id))
+            roll.is_valid() && roll.had && !seen && roll.ids.as_ref().is_some_and(|ids| !ids.contains(id))
         })
+    }
+
+    /// Whether a backend was last counted to hold an id, however long ago.
+    pub(super) fn has_counted(&self, source: usize, id: &ImageId) -> bool {
+        let counted =
+            |roll: &Arc<watch::Sender<Roll>>| roll.borrow().ids.as_ref().is_some_and(|ids| ids.contains(id));
+        self.rolls.get(source).is_some_and(counted)
     }
 
     /// Where an id was lately asked for in vain.
@@ -170,6 +180,17 @@ impl Census {
         });
     }
 
+    /// Learns that a backend no longer holds an id.
+    pub(super) fn remove(&self, source: usize, id: &ImageId) {
+        let Some(roll) = self.rolls.get(source) else { return };
+        roll.send_if_modified(|roll| {
+            for set in [roll.ids.as_mut(), roll.since.as_mut()].into_iter().flatten() {
+                set.remove(id);
+            }
+            false
+        });
+    }
+
     /// How many images a backend was last counted to hold, however long ago.
     pub(super) fn count(&self, source: usize) -> Option<u64> {
         self.rolls.get(source)?.borrow().ids.as_ref().map(|ids| ids.len() as u64)
@@ -191,6 +212,7 @@ impl Roll {
 struct Ending {
     roll: Arc<watch::Sender<Roll>>,
     ids: Result<Option<HashSet<ImageId>>>,
+    most: usize,
     age: Duration,
 }
 
@@ -201,10 +223,16 @@ impl Drop for Ending {
             let since = roll.since.take().unwrap_or_default();
             roll.valid = if matches!(ids, Ok(None)) { self.age * REST } else { self.age };
             roll.taken = Some(Instant::now());
-            roll.ids = ids.ok().flatten().map(|mut ids| {
+            roll.had = ids.is_ok();
+            if let Ok(ids) = ids {
+                roll.ids = ids;
+            }
+            roll.ids = roll.ids.take().map(|mut ids| {
                 ids.extend(since);
                 ids
             });
+            // What has grown since the last good count is bounded too.
+            roll.ids.take_if(|ids| !roll.had && ids.len() > self.most);
         });
     }
 }

@@ -8,6 +8,7 @@ use image_service::{Context, Error, ErrorKind, Image, ImageId, Result};
 use super::Federation;
 use super::guard::Guard;
 use super::hedge::hedged;
+use super::narrowing::Standing;
 use super::placement::{self, Copies};
 use super::twins::{Print, Twins};
 
@@ -20,6 +21,8 @@ pub(super) struct Located {
     pub(super) native: ImageId,
     /// Where it is.
     pub(super) copies: Copies,
+    /// How the record of each that showed it stands. Known after a search alone, and of an image by its own id.
+    pub(super) standings: Vec<(usize, Standing)>,
     /// The backends that were asked and silent, so that they may hold it too.
     pub(super) silent: Vec<usize>,
 }
@@ -123,7 +126,13 @@ impl Federation {
                     conflicting: Vec::new(),
                 };
                 let image = self.aliased(source, image);
-                Ok(Located { image, native: native.clone(), copies, silent: Vec::new() })
+                Ok(Located {
+                    image,
+                    native: native.clone(),
+                    copies,
+                    standings: Vec::new(),
+                    silent: Vec::new(),
+                })
             }
             None if silent.iter().any(|(silent, _)| *silent == source) => Err(unknown(silent)),
             _ => {
@@ -138,7 +147,7 @@ impl Federation {
         let everyone: Vec<usize> = (0..self.guards.len()).collect();
         self.ask(context, id, &everyone, &mut answers).await;
         self.leave_out_aliases(id, &mut answers);
-        let holders: Vec<usize> = answers.found.iter().map(|(source, _)| *source).collect();
+        let mut holders: Vec<usize> = answers.found.iter().map(|(source, _)| *source).collect();
         if holders.is_empty() {
             if answers.silent.is_empty() {
                 self.owners.forget(id);
@@ -147,13 +156,18 @@ impl Federation {
             return Err(unknown(answers.silent));
         }
         if answers.silent.is_empty() {
+            // Who was seen to hold it may still do so, and hide it from this caller.
+            if !context.caller.is_admin() {
+                holders.extend(self.owners.of(id).unwrap_or_default());
+            }
             self.owners.learn(id, &sorted(holders));
         } else {
             self.owners.add(id, &holders);
         }
+        let standings = answers.found.iter().map(|(source, image)| (*source, Standing::of(image))).collect();
         let Some((image, copies)) = self.fold(id, &mut answers) else { return Err(Error::not_found(id)) };
         let silent = answers.silent.into_iter().map(|(source, _)| source).collect();
-        Ok(self.named(image, copies, silent))
+        Ok(Located { standings, ..self.named(image, copies, silent) })
     }
 
     /// Leaves out what is known to be another image than the one that a silent backend owns.
@@ -204,9 +218,14 @@ impl Federation {
 
     /// Checks that no backend but `except` holds the id, whoever may see it, or remembers to have held it.
     ///
+    /// A backend that goes by the caller's own token does not tell of what is hidden from it. There an id could be taken
+    /// that is somebody's, and be shown to them in place of their own image. So where there is one, only administrators
+    /// may say which id a new image has.
+    ///
     /// # Errors
-    /// `AlreadyExists` if one does; `Unavailable` if that is not known.
+    /// `AlreadyExists` if one does; `Unavailable` if one is silent; `Forbidden` if one does not tell this caller.
     pub(super) async fn require_unused(&self, context: &Context, id: &ImageId, except: usize) -> Result<()> {
+        let is_admin = context.caller.is_admin();
         let mut context = context.clone();
         context.caller.roles.insert(String::from("admin"));
         let others: Vec<usize> = (0..self.guards.len()).filter(|source| *source != except).collect();
@@ -218,19 +237,49 @@ impl Federation {
         if !answers.silent.is_empty() {
             return Err(unknown(answers.silent));
         }
-        Ok(())
+        match others.into_iter().find(|source| !is_admin && !self.believes_caller(*source)) {
+            None => Ok(()),
+            Some(source) => Err(Error::forbidden(format!(
+                "whether the id is in use cannot be told to you by store '{}', so leave it out",
+                self.name_of(source).unwrap_or_default()
+            ))),
+        }
+    }
+
+    fn believes_caller(&self, source: usize) -> bool {
+        let guard = self.guards.get(source);
+        guard.is_some_and(|guard| guard.service().capabilities().believes_caller.is_yes())
+    }
+
+    /// Checks that no backend that is known to hold the image is silent, of those that `concern` picks.
+    ///
+    /// # Errors
+    /// `Unavailable`, naming one that is.
+    pub(super) fn require_answers(&self, located: &Located, concern: impl Fn(usize) -> bool) -> Result<()> {
+        let id = &located.native;
+        let known = self.owners.of(id).unwrap_or_default();
+        let holds = |source: &usize| known.contains(source) || self.census.has_counted(*source, id);
+        match located.silent.iter().find(|source| concern(**source) && holds(source)) {
+            None => Ok(()),
+            Some(silent) => {
+                let name = self.name_of(*silent).unwrap_or_default();
+                let message = format!("a copy of the image is in store '{name}', which does not answer");
+                Err(Error::new(ErrorKind::Unavailable, message).answered())
+            }
+        }
     }
 
     /// Puts the names of its stores into an image.
     pub(super) fn named(&self, mut image: Image, copies: Copies, silent: Vec<usize>) -> Located {
         let names = copies.with_data.iter().filter_map(|source| self.name_of(*source));
         image.stores = names.map(str::to_owned).collect();
-        Located { native: image.id.clone(), image, copies, silent }
+        Located { native: image.id.clone(), image, copies, standings: Vec::new(), silent }
     }
 }
 
 fn sorted(mut sources: Vec<usize>) -> Vec<usize> {
     sources.sort_unstable();
+    sources.dedup();
     sources
 }
 

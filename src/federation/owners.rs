@@ -64,6 +64,14 @@ impl Owners {
         self.twins.invalidate(id);
     }
 
+    /// Learns that `source` does not hold `id` any more.
+    pub(super) fn leave(&self, id: &ImageId, source: usize) {
+        self.twins.invalidate(id);
+        let mut known = self.of(id).unwrap_or_default();
+        known.retain(|holder| *holder != source);
+        if known.is_empty() { self.holders.invalidate(id) } else { self.holders.insert(id.clone(), known) }
+    }
+
     /// Forgets `id`.
     pub(super) fn forget(&self, id: &ImageId) {
         self.holders.invalidate(id);

@@ -27,6 +27,13 @@ pub(super) struct Copies {
     pub(super) conflicting: Vec<usize>,
 }
 
+impl Copies {
+    /// Whether `source` holds the image beside its home, and not another one under its id.
+    pub(super) fn is_copy(&self, source: usize) -> bool {
+        source != self.home && !self.conflicting.contains(&source)
+    }
+}
+
 /// Chooses the store for a new image: the one asked for, else the default. It is never another one, even if
 /// the chosen one then refuses.
 ///

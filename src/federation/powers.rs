@@ -1,4 +1,5 @@
-//! The optional powers of a federation: sharing, which is the home's, and its backends as named stores.
+//! The optional powers of a federation: sharing, which is the home's though a member is removed everywhere, and its
+//! backends as named stores.
 
 use async_trait::async_trait;
 use image_service::{
@@ -8,6 +9,8 @@ use image_service::{
 
 use super::Federation;
 use super::guard::Guard;
+use super::locate::Located;
+use super::write::not_narrowed;
 
 impl Federation {
     /// The home of an image for a read of its members, and what it is called there.
@@ -19,6 +22,7 @@ impl Federation {
     /// The home of an image for a change of its members, and what it is called there.
     async fn home_to_change(&self, context: &Context, id: &ImageId) -> Result<(&Guard, ImageId)> {
         let located = self.search(context, id).await?;
+        self.require_answers(&located, |source| source < located.copies.home)?;
         Ok((self.guard(located.copies.home)?, located.native))
     }
 }
@@ -67,7 +71,18 @@ impl Sharing for Federation {
     }
 
     async fn remove_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<()> {
-        let (home, native) = self.home_to_change(context, id).await?;
+        let located = self.search(context, id).await?;
+        access::may_change(&context.caller, &located.image, Some(MemberStatus::Accepted))?;
+        self.require_answers(&located, |_| true)?;
+        let Located { native, copies, .. } = located;
+        // A copy that was made by others may have members too.
+        for source in copies.sources.iter().filter(|source| copies.is_copy(**source)) {
+            let guard = self.guard(*source)?;
+            let Some(sharing) = guard.service().sharing() else { continue };
+            let removed = guard.write("remove_member", sharing.remove_member(context, &native, member)).await;
+            not_narrowed(guard, removed)?;
+        }
+        let home = self.guard(copies.home)?;
         home.write("remove_member", sharing(home)?.remove_member(context, &native, member)).await
     }
 }
@@ -99,6 +114,10 @@ impl Stores for Federation {
         if located.image.status != Status::Active {
             return Err(Error::conflict(format!("the image is {} and not active", located.image.status)));
         }
+        if located.silent.contains(&source) {
+            let message = format!("whether the image is in store '{store}' is not known: it does not answer");
+            return Err(Error::new(ErrorKind::Unavailable, message).answered());
+        }
         if !located.copies.with_data.contains(&source) {
             return Err(Error::new(ErrorKind::NotFound, format!("image {id} is not in store '{store}'")));
         }
@@ -107,7 +126,8 @@ impl Stores for Federation {
         }
         let guard = self.guard(source)?;
         guard.write("delete", guard.service().delete(context, &located.native)).await?;
-        self.owners.forget(id);
+        self.census.remove(source, &located.native);
+        self.owners.leave(&located.native, source);
         Ok(())
     }
 

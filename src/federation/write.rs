@@ -2,13 +2,14 @@
 
 use image_service::{
     Context, Edit, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage, Result, Status,
-    Upload, Visibility, access,
+    Timestamp, Upload, Visibility, access,
 };
 
 use super::aliases;
 use super::formats;
 use super::guard::Guard;
 use super::locate::Located;
+use super::narrowing::{self, Parts, Standing};
 use super::placement;
 use super::{Federation, Formats};
 
@@ -36,7 +37,8 @@ impl Federation {
         Ok(self.as_held_by(made, target))
     }
 
-    /// Changes an image, at its home first and then in its other copies, or gives it data.
+    /// Changes an image, at its home first and then in its other copies, or gives it data. What narrows who sees it is
+    /// made in the copies before.
     pub(super) async fn change(
         &self,
         context: &Context,
@@ -47,6 +49,7 @@ impl Federation {
         let located = self.search(context, id).await?;
         // It is told, not kept.
         change.properties.remove(aliases::PROPERTY);
+        self.narrow(context, &located, &change).await?;
         let Some(mut data) = data else {
             return self.change_all(context, located, change).await;
         };
@@ -82,7 +85,7 @@ impl Federation {
     }
 
     async fn change_all(&self, context: &Context, located: Located, change: ImageChange) -> Result<Image> {
-        let Located { image, native, copies, .. } = located;
+        let Located { image, native, copies, standings, .. } = located;
         // A change that fails, or whose caller goes away, may have been made all the same.
         self.owners.forget_twins(&native);
         let guard = self.guard(copies.home)?;
@@ -91,14 +94,15 @@ impl Federation {
         if image.id != native {
             return Ok(self.aliased(copies.home, changed));
         }
-        for source in copies.sources.iter().filter(|source| **source != copies.home) {
-            if copies.conflicting.contains(source) || change.is_empty() {
+        for (source, record) in standings.iter().filter(|(source, _)| copies.is_copy(*source)) {
+            let Parts { rest, .. } = Parts::of(&change, record);
+            if rest.is_empty() {
                 continue;
             }
             let guard = self.guard(*source)?;
-            let answer =
-                guard.write("update", guard.service().update(context, &native, change.clone(), None)).await;
-            if let Err(error) = answer {
+            if let Err(error) =
+                guard.write("update", guard.service().update(context, &native, rest, None)).await
+            {
                 let store = &guard.backend().name;
                 tracing::warn!(image = %image.id, %store, %error, "a copy did not take a change of its image");
             }
@@ -106,6 +110,38 @@ impl Federation {
         // Somebody may have looked in between.
         self.owners.forget_twins(&image.id);
         Ok(Image { stores: image.stores, ..changed })
+    }
+
+    /// Makes what of a change narrows who sees the image in its copies, before the home is asked for any of it.
+    ///
+    /// # Errors
+    /// What the home would say to the change, as far as that can be told from here; `Unavailable` if the home, or with
+    /// such a change any store, is known to hold the image and silent; what a copy says, naming its store. Then
+    /// nothing has been done at the home.
+    async fn narrow(&self, context: &Context, located: &Located, change: &ImageChange) -> Result<()> {
+        let Located { image, native, copies, standings, .. } = located;
+        let narrowed: Vec<(usize, ImageChange)> = standings
+            .iter()
+            .filter(|(source, _)| copies.is_copy(*source))
+            .map(|(source, record)| (*source, Parts::of(change, record).narrowing))
+            .filter(|(_, narrowing)| !narrowing.is_empty())
+            .collect();
+        let anywhere = !narrowed.is_empty() || narrowing::may_narrow_unseen(change, &Standing::of(image));
+        let answers = self.require_answers(located, |source| anywhere || source < copies.home);
+        if narrowed.is_empty() && answers.is_ok() {
+            return Ok(());
+        }
+        access::may_change(&context.caller, image, Some(MemberStatus::Accepted))?;
+        change.clone().apply_to(&mut image.clone(), &context.caller, Timestamp::now())?;
+        answers?;
+        self.owners.forget_twins(native);
+        for (source, narrowing) in narrowed {
+            let guard = self.guard(source)?;
+            let answer =
+                guard.write("update", guard.service().update(context, native, narrowing, None)).await;
+            not_narrowed(guard, answer.map(drop))?;
+        }
+        Ok(())
     }
 
     /// Moves a record without data to another backend, as an upload that names a store wants it.
@@ -138,31 +174,27 @@ impl Federation {
             let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
             from.write("update", from.service().update(context, &image.id, unprotect, None)).await?;
         }
-        from.write("delete", from.service().delete(context, &image.id)).await
+        from.write("delete", from.service().delete(context, &image.id)).await?;
+        self.census.remove(located.copies.home, &image.id);
+        Ok(())
     }
 
     /// Deletes an image and all its copies, its home last, so that what is left after a failure is the image.
     pub(super) async fn remove(&self, context: &Context, id: &ImageId) -> Result<()> {
-        let hinted = self.owners.of(id).unwrap_or_default();
-        let Located { image, native, copies, silent } = self.search(context, id).await?;
-        access::may_delete(&context.caller, &image, Some(MemberStatus::Accepted))?;
-        if let Some(holder) = silent.iter().find(|source| hinted.contains(source)) {
-            let name = self.name_of(*holder).unwrap_or_default();
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("a copy of the image is in store '{name}', which does not answer"),
-            ));
-        }
-        let others = copies.sources.iter().filter(|source| **source != copies.home);
-        for source in others.filter(|source| !copies.conflicting.contains(source)) {
+        let located = self.search(context, id).await?;
+        access::may_delete(&context.caller, &located.image, Some(MemberStatus::Accepted))?;
+        self.require_answers(&located, |_| true)?;
+        let Located { native, copies, .. } = located;
+        for source in copies.sources.iter().filter(|source| copies.is_copy(**source)) {
             let guard = self.guard(*source)?;
             match guard.write("delete", guard.service().delete(context, &native)).await {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
+                _ => self.census.remove(*source, &native),
             }
         }
         let guard = self.guard(copies.home)?;
         guard.write("delete", guard.service().delete(context, &native)).await?;
+        self.census.remove(copies.home, &native);
         self.owners.forget(id);
         self.forget_alias(id);
         Ok(())
@@ -173,6 +205,24 @@ impl Federation {
         image.stores = name.map(str::to_owned).into_iter().collect();
         image
     }
+}
+
+/// What a copy said to what narrows it: that it is not there any more is as good.
+///
+/// # Errors
+/// `Unavailable` if it was silent, else its own, each naming its store.
+pub(super) fn not_narrowed(guard: &Guard, answer: Result<()>) -> Result<()> {
+    let error = match answer {
+        Err(error) if error.kind() != ErrorKind::NotFound => error,
+        _ => return Ok(()),
+    };
+    let store = &guard.backend().name;
+    if error.kind().is_silence() {
+        let message = format!("a copy of the image is in store '{store}', which does not answer");
+        return Err(Error::new(ErrorKind::Unavailable, message).answered().with_source(error));
+    }
+    let message = format!("the copy of the image in store '{store}' refuses: {}", error.message());
+    Err(Error::new(error.kind(), message).with_source(error))
 }
 
 pub(super) async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<Vec<String>> {

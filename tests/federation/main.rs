@@ -11,10 +11,12 @@ mod hedges;
 mod lists;
 mod made_of;
 mod moody;
+mod narrowing;
 mod noted;
 #[path = "../api/paper.rs"]
 mod paper;
 mod places;
+mod tenancy;
 mod weave;
 
 use std::sync::Arc;

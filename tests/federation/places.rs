@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use futures::TryStreamExt;
 use image_service::{
-    Context, Download, ErrorKind, Image, ImageChange, ImageId, ImageService, NewImage, Status, Stores, Upload,
+    Caller, Context, Download, ErrorKind, Image, ImageChange, ImageId, ImageService, NewImage, Status,
+    Stores, Upload, Visibility,
 };
 use std::sync::Arc;
 
@@ -193,4 +194,29 @@ async fn the_stores_are_the_backends_in_their_order() {
     let context = context();
     let error = federation.create(&context, named, None);
     assert_eq!(error.await.unwrap_err().kind(), ErrorKind::Forbidden);
+}
+
+/// A store that goes by the caller's token may hide that an id is somebody's.
+#[tokio::test]
+async fn an_id_is_given_out_only_where_every_other_store_can_tell_whether_it_is_in_use() {
+    let (theirs, ours) = (memory().await, memory().await);
+    let federation = federation(vec![("theirs", bent(theirs.clone(), Bend::ByToken)), ("ours", ours)]);
+    assert!(!federation.capabilities().believes_caller.is_yes());
+    let somebody = Context::new(Caller::member_of("somebody"), "req-test");
+    let hidden = ImageId::random();
+    let new = NewImage { id: Some(hidden.clone()), visibility: Some(Visibility::Private), ..new_image() };
+    theirs.create(&Context::new(Caller::member_of("else"), "req-test"), new.clone(), None).await.unwrap();
+    let in_ours = |id: ImageId| NewImage { id: Some(id), store: Some("ours".into()), ..new_image() };
+    let make = async |context: &Context, new: NewImage| federation.create(context, new, None).await;
+    for id in [hidden.clone(), ImageId::random()] {
+        let error = make(&somebody, in_ours(id)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Forbidden);
+        assert!(error.message().contains("'theirs'"), "{error}");
+    }
+    assert_eq!(make(&context(), in_ours(hidden)).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    make(&context(), in_ours(ImageId::random())).await.unwrap();
+    // The store itself knows its ids, and an id that nobody chose is nobody's.
+    let in_theirs = NewImage { store: Some("theirs".into()), ..in_ours(ImageId::random()) };
+    make(&somebody, in_theirs).await.unwrap();
+    make(&somebody, NewImage { store: Some("ours".into()), ..new_image() }).await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use crate::deeds::{Deed, Edit};
 use crate::people::Person;
-use crate::rules::{Image, acts, governs, knows_member, membership, sees};
+use crate::rules::{Image, acts, governs, is_wider, knows_member, membership, sees};
 
 /// What to expect of a deed to an image that the person sees.
 pub(crate) fn of_seen(person: Person, image: &Image, deed: &Deed, names: &[usize]) -> u16 {
@@ -27,6 +27,8 @@ pub(crate) fn of_seen(person: Person, image: &Image, deed: &Deed, names: &[usize
         Deed::Answer(member, said) => of_answer(person, image, member, said),
         _ if !governs(person, image) => 403,
         Deed::Patch(Edit::Owner(_) | Edit::Visibility("public")) if !person.is_admin() => 403,
+        Deed::Patch(Edit::Visibility(visibility)) if is_wider(visibility, image.ceiling) => 403,
+        Deed::Patch(Edit::Owner(None)) if is_wider("community", image.ceiling) => 403,
         Deed::Patch(_) => 200,
         Deed::Upload { .. } => {
             if image.status == "queued" {
@@ -58,6 +60,8 @@ pub(crate) fn of_seen(person: Person, image: &Image, deed: &Deed, names: &[usize
             }
         }
         Deed::AddMember(_) | Deed::RemoveMember(_) if !shared => 403,
+        Deed::AddMember(_) if image.above => 403,
+        Deed::RemoveMember(_) if image.above => 404,
         Deed::AddMember(member) => {
             if image.members.contains_key(*member) {
                 409
@@ -106,6 +110,7 @@ fn of_answer(person: Person, image: &Image, member: &str, said: &str) -> u16 {
         visibility if visibility != "shared" => 403,
         _ if !person.is_admin() && governs(person, image) => 403,
         _ if said == "maybe" => 400,
+        _ if image.above => 404,
         _ if !image.members.contains_key(member) || !(is_own || person.is_admin()) => 404,
         _ => 200,
     }
@@ -147,7 +152,13 @@ pub(crate) fn follow(image: &mut Image, deed: &Deed, number: usize, names: &[usi
         Deed::RemoveMember(member) => drop(image.members.remove(*member)),
         Deed::AddTag(tag) => drop(image.tags.insert((*tag).to_owned())),
         Deed::RemoveTag(tag) => drop(image.tags.remove(*tag)),
-        Deed::RemoveCopy(store) => image.stores.retain(|place| names[*place] != *store),
+        Deed::RemoveCopy(store) => {
+            // Members are of the home's image alone, and go with it.
+            if names[image.stores[0]] == *store {
+                image.members.clear();
+            }
+            image.stores.retain(|place| names[*place] != *store);
+        }
         _ => {}
     }
     true
@@ -156,7 +167,10 @@ pub(crate) fn follow(image: &mut Image, deed: &Deed, number: usize, names: &[usi
 fn change(image: &mut Image, edit: &Edit, number: usize) {
     match edit {
         Edit::Nothing => {}
-        Edit::Visibility(visibility) => image.visibility = visibility,
+        Edit::Visibility(visibility) => {
+            image.visibility = visibility;
+            image.above = false;
+        }
         Edit::Owner(owner) => image.owner = owner.map(str::to_owned),
         Edit::Hidden(hidden) => image.hidden = *hidden,
         Edit::Protected(protected) => image.protected = *protected,

@@ -8,7 +8,7 @@ use crate::asking::{Answer, Ask};
 use crate::deeds::{Deed, Edit, Scope, Step};
 use crate::expected::{self, data_of, name_of};
 use crate::people::{PEOPLE, Person};
-use crate::rules::{self, Image, sees};
+use crate::rules::{self, Image, is_wider, sees};
 use crate::world::World;
 
 /// What is wrong with an answer.
@@ -124,8 +124,18 @@ impl Play {
         }
         let answer = self.send(person, &ask, &self.id_of(number)).await?;
         let strange = owner.is_some_and(|owner| !person.is_admin() && !person.owns(owner));
-        let forbidden =
-            !rules::acts(person) || strange || (*visibility == Some("public") && !person.is_admin());
+        let leaf = self.leaf_of(*store);
+        let ceiling = self.world.stores[leaf].ceiling;
+        let owner = owner.map_or_else(|| person.project, |owner| owner);
+        let too_wide = visibility.is_some_and(|visibility| is_wider(visibility, ceiling))
+            || (owner.is_none() && is_wider("community", ceiling));
+        let mut others = self.world.stores.iter().enumerate().filter(|(store, _)| *store != leaf);
+        let untold = (*names_id || used) && !person.is_admin() && others.any(|(_, store)| !store.tells);
+        let forbidden = !rules::acts(person)
+            || untold
+            || strange
+            || too_wide
+            || (*visibility == Some("public") && !person.is_admin());
         let expected: &[u16] = match (forbidden, used) {
             (true, true) => &[403, 409],
             (true, false) => &[403],
@@ -140,16 +150,18 @@ impl Play {
         let image = Image {
             id: made["id"].as_str().unwrap_or_default().to_owned(),
             name: name_of(number, 0),
-            owner: owner.map_or_else(|| person.project, |owner| owner).map(str::to_owned),
-            visibility: visibility.unwrap_or("shared"),
+            owner: owner.map(str::to_owned),
+            visibility: visibility.unwrap_or(if is_wider("shared", ceiling) { ceiling } else { "shared" }),
             hidden: *hidden,
             protected: *protected,
             status: "queued",
             data: Vec::new(),
             tags: BTreeSet::new(),
             members: BTreeMap::new(),
-            stores: vec![self.leaf_of(*store)],
+            stores: vec![leaf],
             drifted: false,
+            ceiling,
+            above: false,
         };
         self.check_record(&made, &image)?;
         self.images.insert(number, image);
@@ -204,7 +216,10 @@ impl Play {
         let Some(ask) = self.ask(number, deed) else { return Ok(()) };
         let answer = self.send(person, &ask, &image.id).await?;
         let names: Vec<usize> = self.world.stores.iter().map(|store| store.name).collect();
-        let due = expected::of_seen(person, &image, deed, &names);
+        let mut due = expected::of_seen(person, &image, deed, &names);
+        if due == 204 && self.goes_above_a_ceiling(&image, deed) {
+            due = 403;
+        }
         let dues = if self.may_miss_members(&image, deed) { vec![due, 404] } else { vec![due] };
         self.check_status(&answer, &dues)?;
         if answer.status == 503 {
@@ -225,6 +240,7 @@ impl Play {
             image.stores.len() > 1 && image.stores.iter().any(|store| self.silent.contains(store));
         let named: &[usize] = if self.world.names.is_empty() { &[] } else { &names };
         if expected::follow(&mut image, deed, number, named) {
+            image.ceiling = self.world.stores[image.stores[0]].ceiling;
             if matches!(deed, Deed::Patch(_)) {
                 self.check_record(&answer.json(), &image)?;
             }
@@ -234,6 +250,16 @@ impl Play {
             self.images.remove(&number);
         }
         Ok(())
+    }
+
+    /// Whether an upload would take an image to a store that shows nothing so wide.
+    fn goes_above_a_ceiling(&self, image: &Image, deed: &Deed) -> bool {
+        let Deed::Upload { store: Some(store), .. } = deed else { return false };
+        let ceiling = self.world.stores[self.leaf_of(*store)].ceiling;
+        let moves = !self.world.names.is_empty() && self.world.stores[image.stores[0]].name != *store;
+        let too_wide =
+            is_wider(image.visibility, ceiling) || (image.owner.is_none() && is_wider("community", ceiling));
+        moves && too_wide
     }
 
     /// Members are told by the home, which may be silent while a copy of the image is shown.

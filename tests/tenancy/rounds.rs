@@ -49,6 +49,21 @@ impl Round {
         Self { times, ..self }
     }
 
+    /// How many steps there are in all.
+    pub(crate) const fn total(&self) -> u64 {
+        self.steps as u64 * self.times
+    }
+
+    /// With how many of its seeds it fails.
+    pub(crate) async fn failures(&self) -> u64 {
+        let mut failures = 0;
+        for seed in 1..=self.times {
+            let steps = draw(seed, self.steps, self.urn().await);
+            failures += u64::from(self.play(seed, &steps).await.is_err());
+        }
+        failures
+    }
+
     /// Plays the steps of a seed. Tells how many answers were checked, and a failure, after how many steps it came.
     async fn play(&self, seed: u64, steps: &[Step]) -> Result<usize, (usize, Violation)> {
         let world = World::of(&self.plan, self.memories).await;

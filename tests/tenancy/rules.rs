@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deeds::Scope;
+use crate::deeds::{Scope, VISIBILITIES};
 use crate::people::{Person, Role};
 
 /// An image as it must be.
@@ -26,6 +26,16 @@ pub(crate) struct Image {
     pub(crate) stores: Vec<usize>,
     /// A copy may not have taken some change that grants more.
     pub(crate) drifted: bool,
+    /// The widest visibility that its store shows anything with.
+    pub(crate) ceiling: &'static str,
+    /// It is wider behind the ceiling, where it has no members.
+    pub(crate) above: bool,
+}
+
+/// Whether a visibility is wider than another.
+pub(crate) fn is_wider(visibility: &str, than: &str) -> bool {
+    let width = |visibility: &str| VISIBILITIES.iter().position(|known| *known == visibility).unwrap();
+    width(visibility) < width(than)
 }
 
 /// Whether a list shows an image.
@@ -39,7 +49,7 @@ pub(crate) enum Listed {
 
 /// Whether a person's project is a member of an image that is shared.
 pub(crate) fn membership(person: Person, image: &Image) -> Option<&'static str> {
-    if image.visibility != "shared" {
+    if image.visibility != "shared" || image.above {
         return None;
     }
     image.members.get(person.project?).copied()
@@ -47,7 +57,9 @@ pub(crate) fn membership(person: Person, image: &Image) -> Option<&'static str> 
 
 /// Whether a person may know of an image, and read its record.
 pub(crate) fn sees(person: Person, image: &Image) -> bool {
-    let open = matches!(image.visibility, "public" | "community") || image.owner.is_none();
+    // One without an owner is everybody's, but where nothing may be.
+    let nobodys = image.owner.is_none() && matches!(image.ceiling, "public" | "community");
+    let open = matches!(image.visibility, "public" | "community") || nobodys;
     open || person.is_admin() || person.owns(image.owner.as_deref()) || membership(person, image).is_some()
 }
 
@@ -91,5 +103,5 @@ pub(crate) fn lists(person: Person, image: &Image, scope: &Scope) -> Listed {
 
 /// Whether a person may know that a project is a member of an image.
 pub(crate) fn knows_member(person: Person, image: &Image, member: &str) -> bool {
-    governs(person, image) || person.project == Some(member)
+    !image.above && (governs(person, image) || person.project == Some(member))
 }

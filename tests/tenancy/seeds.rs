@@ -9,7 +9,7 @@ use image_service::{Caller, Context, Digester, ImageId, NewImage, Sharing as _, 
 use crate::deeds::VISIBILITIES;
 use crate::expected::{data_of, name_of};
 use crate::people::PROJECTS;
-use crate::rules::Image;
+use crate::rules::{Image, is_wider};
 use crate::world::World;
 
 /// Puts `count` images into the stores that can be reached behind everybody's back. Most lie in one store, some in
@@ -22,11 +22,19 @@ pub(crate) async fn sow(world: &World, seed: u64, count: usize) -> BTreeMap<usiz
     for number in 0..if reachable.is_empty() { 0 } else { count } {
         let mut stores = reachable.clone();
         rng.shuffle(&mut stores);
-        stores.truncate(rng.usize(1..3));
+        let count = rng.usize(1..3);
+        // Which of two copies somebody sees would hang on the ceiling of each.
+        let is_capped = world.stores.iter().any(|store| store.ceiling != "public");
+        stores.truncate(if is_capped { 1 } else { count });
         stores.sort_unstable();
-        let image = draw(&mut rng, number, stores);
+        let mut image = draw(&mut rng, number, stores);
         for store in &image.stores {
             put(world, *store, &image, *store == image.stores[0]).await;
+        }
+        image.ceiling = world.stores[image.stores[0]].ceiling;
+        image.above = is_wider(image.visibility, image.ceiling);
+        if image.above {
+            image.visibility = image.ceiling;
         }
         images.insert(number, image);
     }
@@ -52,18 +60,21 @@ fn draw(rng: &mut Rng, number: usize, stores: Vec<usize>) -> Image {
         members,
         stores,
         drifted: false,
+        ceiling: "public",
+        above: false,
     }
 }
 
 async fn put(world: &World, store: usize, image: &Image, is_home: bool) {
     let Some(memory) = &world.stores[store].memory else { return };
+    let called = |project: &str| world.stores[store].called(project).to_owned();
     let mut digester = Digester::default();
     digester.update(&image.data);
     let new = NewImage {
         id: Some(ImageId::lookup(image.id.as_str())),
         name: Some(image.name.clone()),
         visibility: Some(image.visibility.parse().unwrap()),
-        owner: Some(image.owner.clone()),
+        owner: Some(image.owner.as_deref().map(called)),
         disk_format: Some("raw".to_owned()),
         container_format: Some("bare".to_owned()),
         hidden: image.hidden,
@@ -81,8 +92,8 @@ async fn put(world: &World, store: usize, image: &Image, is_home: bool) {
     let shared = image_service::Image { visibility: image_service::Visibility::Shared, ..record.clone() };
     memory.seed(shared, Some(Bytes::from(image.data.clone()))).unwrap();
     for (member, said) in &image.members {
-        memory.add_member(&context, &record.id, member).await.unwrap();
-        memory.set_member_status(&context, &record.id, member, said.parse().unwrap()).await.unwrap();
+        memory.add_member(&context, &record.id, &called(member)).await.unwrap();
+        memory.set_member_status(&context, &record.id, &called(member), said.parse().unwrap()).await.unwrap();
     }
     // The rows stay with an image that is not shared.
     let change = image_service::ImageChange { visibility: Some(record.visibility), ..Default::default() };

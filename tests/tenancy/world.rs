@@ -9,12 +9,14 @@ use portico::api::{self, Front};
 use portico::auth::Auth;
 use portico::auth::none::Nobody;
 use portico::federation::{Backend, Federation, Guarding, Settings};
+use portico::tenancy::{Rules, Tenancy};
 use portico_http::{Auth as Known, Dialect, Options};
 use portico_memory::Memory;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::people::{Believing, Guarded, SERVICE_TOKEN};
+use crate::planted::{Leak, Planted};
 use crate::switch::Switch;
 
 /// What a store is made of.
@@ -28,7 +30,18 @@ pub(crate) enum Kind {
     OfToken,
     /// A remote service that knows the caller.
     OfCaller,
+    /// A memory below a ceiling, where projects have other names.
+    Below(&'static str),
+    /// A remote service that asks nobody below a ceiling, where projects have other names.
+    OfNobodyBelow(&'static str),
+    /// A memory that breaks a rule.
+    Planted(Leak),
+    /// A memory that is said to be below a ceiling, and is not.
+    Uncapped(&'static str),
 }
+
+/// What projects are called in a store that has other names: two as each other, one otherwise, and one as here.
+const NAMES: [(&str, &str); 3] = [("pa", "pb"), ("pb", "pa"), ("pc", "p-three")];
 
 /// One place where images are.
 pub(crate) struct Store {
@@ -37,6 +50,20 @@ pub(crate) struct Store {
     pub(crate) memory: Option<Arc<Memory>>,
     /// Which of the names it goes by at the front door.
     pub(crate) name: usize,
+    /// The widest visibility that its images are shown with.
+    pub(crate) ceiling: &'static str,
+    /// Whether projects have other names in it.
+    renamed: bool,
+    /// Whether it tells an administrator of the front door of every id, and not whoever's token it is shown.
+    pub(crate) tells: bool,
+}
+
+impl Store {
+    /// What a project is called in it.
+    pub(crate) fn called<'a>(&self, project: &'a str) -> &'a str {
+        let other = NAMES.iter().find(|(here, _)| self.renamed && *here == project);
+        other.map_or(project, |(_, there)| there)
+    }
 }
 
 /// A front door and everything behind it.
@@ -113,15 +140,19 @@ impl World {
     async fn store(&mut self, kind: Kind, name: usize) -> Arc<dyn ImageService> {
         let memory = Arc::new(Memory::new("memory", portico_memory::Options::default()));
         let service: Arc<dyn ImageService> = match kind {
-            Kind::Memory => Arc::<Memory>::clone(&memory),
+            Kind::Memory | Kind::Below(_) | Kind::Uncapped(_) => Arc::<Memory>::clone(&memory),
+            Kind::Planted(leak) => Arc::new(Planted { inner: Arc::<Memory>::clone(&memory), leak }),
             Kind::Local => {
                 let directory = tempfile::tempdir().unwrap();
                 let options: portico_local::Options =
-                    toml::from_str(&format!("path = '{}'", directory.path().display())).unwrap();
+                    toml::from_str(&format!("path = '{}'\nsync = 'process'", directory.path().display()))
+                        .unwrap();
                 self.guards.push(Box::new(directory));
                 portico_local::open("local", options).await.unwrap()
             }
-            Kind::OfNobody => self.remote(&memory, Arc::new(Nobody), Known::None {}).await,
+            Kind::OfNobody | Kind::OfNobodyBelow(_) => {
+                self.remote(&memory, Arc::new(Nobody), Known::None {}).await
+            }
             Kind::OfToken => {
                 let token = Some(image_service::Secret::new(SERVICE_TOKEN));
                 let known = Known::Token { token, token_file: None, token_env: None };
@@ -129,9 +160,22 @@ impl World {
             }
             Kind::OfCaller => self.remote(&memory, Arc::new(Believing), Known::Caller {}).await,
         };
+        let (ceiling, held) = match kind {
+            Kind::Below(ceiling) | Kind::OfNobodyBelow(ceiling) => (Some(ceiling), Some(ceiling)),
+            Kind::Uncapped(ceiling) => (Some(ceiling), Some("public")),
+            _ => (None, None),
+        };
+        let service = held.map_or_else(|| Arc::clone(&service), |ceiling| below(&service, ceiling));
         let switch = Switch::on(service);
         let memory = (kind != Kind::Local).then_some(memory);
-        self.stores.push(Store { switch: Arc::clone(&switch), memory, name });
+        self.stores.push(Store {
+            switch: Arc::clone(&switch),
+            memory,
+            name,
+            ceiling: ceiling.unwrap_or("public"),
+            renamed: ceiling.is_some(),
+            tells: kind != Kind::OfCaller,
+        });
         switch
     }
 
@@ -150,6 +194,12 @@ impl World {
         let options = Options { auth: known, ..Options::new(Dialect::GlanceV2, endpoint.parse().unwrap()) };
         portico_http::open("remote", options).await.unwrap()
     }
+}
+
+fn below(inner: &Arc<dyn ImageService>, ceiling: &str) -> Arc<dyn ImageService> {
+    let projects = NAMES.map(|(here, there)| (here.to_owned(), there.to_owned())).into();
+    let rules = Rules { ceiling: ceiling.parse().unwrap(), projects, ..Rules::default() };
+    Arc::new(Tenancy::around(Arc::clone(inner), "partner", rules).unwrap())
 }
 
 fn front(service: Arc<dyn ImageService>, auth: Arc<dyn Auth>) -> axum::Router {

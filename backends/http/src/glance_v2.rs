@@ -34,7 +34,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, Status, Stores, Summary, Upload,
+    NewImage, Page, Query, Result, Sharing, Status, Stores, Summary, Support, Upload,
 };
 use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
@@ -103,7 +103,9 @@ impl GlanceV2 {
 #[deny(clippy::missing_trait_methods)]
 impl ImageService for GlanceV2 {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { most_per_page: Some(self.glance.bounds.page_size), ..Capabilities::full() }
+        let believes_caller = if self.glance.decides() { Support::Yes } else { Support::No };
+        let most_per_page = Some(self.glance.bounds.page_size);
+        Capabilities { most_per_page, believes_caller, ..Capabilities::full() }
     }
 
     async fn index(&self, context: &Context, query: &Query) -> Result<Page<Summary>> {

@@ -19,6 +19,10 @@ pub struct Capabilities {
     pub writes: Support,
     /// The most images in one page, if there is such a bound.
     pub most_per_page: Option<NonZeroUsize>,
+    /// Whether it believes who the [`Context`](crate::Context) says is asking, so that an administrator is shown every
+    /// image there is. A service that does not goes by the caller's own token: what that may not see is hidden from
+    /// whoever asks with it, and so is whether an id is in use.
+    pub believes_caller: Support,
 }
 
 /// Whether a service does something by itself.
@@ -48,6 +52,7 @@ impl Capabilities {
             ranges: Support::Yes,
             writes: Support::Yes,
             most_per_page: None,
+            believes_caller: Support::Yes,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use image_service::{
-    ByteRange, ByteStream, Context, Data, Download, Error, ErrorKind, Image, ImageId, Result, access,
+    ByteRange, ByteStream, Context, Data, Download, Error, ErrorKind, Image, ImageId, Result, Status, access,
 };
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Response, StatusCode};
@@ -37,7 +37,10 @@ pub(super) async fn open(
         return Ok(Download { image, data: None });
     }
     let wanted = match (range, image.size) {
-        (Some(range), Some(total)) => Some(range.within(total)?),
+        (Some(range), Some(total)) => match range.within(total) {
+            Ok(wanted) => Some(wanted),
+            Err(error) => return Err(refused(glance, context, &image).await?.unwrap_or(error)),
+        },
         (Some(_), None) => return Err(fault::nonsense("an image with data and no size")),
         (None, _) => None,
     };
@@ -61,6 +64,21 @@ pub(super) async fn open(
         }
     };
     Ok(Download { image, data })
+}
+
+/// The server's refusal to give the data of a deactivated image, where that is its to say: it goes before what is wrong
+/// with a range.
+async fn refused(glance: &Glance, context: &Context, image: &Image) -> Result<Option<Error>> {
+    if glance.decides() || image.status != Status::Deactivated {
+        return Ok(None);
+    }
+    let url = glance.image_url(&image.id, &["file"])?;
+    let response = glance.upstream.head_of(context, url, HeaderMap::new()).await?;
+    if response.status().is_success() {
+        return Ok(None);
+    }
+    let reply = glance.upstream.rest_of(response).await?;
+    Ok(Some(glance.refusal(Asked::Data, image.id.as_str(), &reply)))
 }
 
 /// What to make of an image that is said to have data, and has none when that is asked for.
