@@ -37,7 +37,9 @@ def play(state: Path, target: Target, round_: Round, regex: str) -> list[str]:
     # Only what is told of a whole round is compared.
     report = home.with_name(f"{name}.txt" if whole else f"{name}-part.txt")
     report.write_text("\n".join([told, *sorted(result.line() for result in results)]) + "\n")
-    wrong = [f"{name}: {line}" for line in judge(results, expected(EXPECTED, name), whole)]
+    runs = [f"{one}-{other}" for one in TARGETS for other in ROUNDS]
+    expectations = expected(EXPECTED.read_text(), name, runs)
+    wrong = [f"{name}: {line}" for line in judge(results, expectations, whole)]
     print("\n".join([*wrong, told]), flush=True)
     return wrong
 
