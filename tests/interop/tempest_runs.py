@@ -98,7 +98,13 @@ def _run_to_its_end(command: Sequence[str], work: Path, environment: Mapping[str
     """Runs it in a session of its own, of which nothing stays behind however this ends."""
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         try:
             child.wait(LONGEST)

@@ -15,9 +15,10 @@ from payload import MIB, block, empty_qcow2
 from portico import Portico, toml
 from processes import Process, free_port
 
-# local: Portico with two directories. glance: Portico with a Glance, where new images go, and a directory.
-# baseline: that Glance with all that it has, and no Portico.
-Target = Literal["local", "glance", "baseline"]
+# local: Portico with two directories. glance: Portico with a Glance, where new images go, and a directory; to that
+# Glance it shows a credential of its own. caller: the same, but it shows the callers' tokens. baseline: that Glance
+# with all that it has, and no Portico.
+Target = Literal["local", "glance", "caller", "baseline"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 # full: all image tests, as services are by default. lax: those that want no hashes and no check of formats. limits:
@@ -82,6 +83,7 @@ class Scene:
         raising: Mapping[Target, Callable[[], None]] = {
             "local": self._raise_local,
             "glance": self._raise_glance,
+            "caller": self._raise_glance,
             "baseline": self._raise_baseline,
         }
         raising[self.target]()
@@ -101,8 +103,10 @@ class Scene:
     def _raise_glance(self) -> None:
         glance = self._glance("glance", stores=("fast", "slow"), more=self._behind())
         self._add(glance)
-        porter = self.keystone.user("porter", "service", "admin")
-        auth = {"kind": "keystone", "url": self.keystone.url, "credential": porter.credential()}
+        auth: dict[str, Any] = {"kind": "caller"}
+        if self.target == "glance":
+            porter = self.keystone.user("porter", "service", "admin")
+            auth = {"kind": "keystone", "url": self.keystone.url, "credential": porter.credential()}
         options = {"dialect": "glance-v2", "endpoint": glance.endpoint, "auth": auth}
         # A Glance on a machine that is busy with all this takes its time.
         behind = f'[[backend]]\nname = "glance"\nkind = "http"\ndeadline = "20s"\noptions = {toml(options)}\n'

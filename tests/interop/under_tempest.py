@@ -1,4 +1,4 @@
-"""Tempest against a target: what it consists of is raised, Tempest is run, and what it found is held to what is expected."""
+"""Tempest against a target, which is raised for it; and what it found, held to what is expected."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ EXPECTED = Path(__file__).resolve().parent / "tempest-expected.toml"
 def play(state: Path, target: Target, round_: Round, regex: str) -> list[str]:
     """Runs a round of a target, or a part of it, and tells what is not as expected."""
     name = f"{target}-{round_}"
+    runs = [f"{one}-{other}" for one in TARGETS for other in ROUNDS]
+    expectations = expected(EXPECTED.read_text(), name, runs)
     home = state / "tempest" / name
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -37,8 +39,6 @@ def play(state: Path, target: Target, round_: Round, regex: str) -> list[str]:
     # Only what is told of a whole round is compared.
     report = home.with_name(f"{name}.txt" if whole else f"{name}-part.txt")
     report.write_text("\n".join([told, *sorted(result.line() for result in results)]) + "\n")
-    runs = [f"{one}-{other}" for one in TARGETS for other in ROUNDS]
-    expectations = expected(EXPECTED.read_text(), name, runs)
     wrong = [f"{name}: {line}" for line in judge(results, expectations, whole)]
     print("\n".join([*wrong, told]), flush=True)
     return wrong
@@ -69,7 +69,8 @@ def main() -> int:
     arguments = asked()
     state = Path(os.environ["PORTICO_INTEROP_DIR"])
     if arguments.compare:
-        print("\n".join(compare(state / "tempest", "baseline", ("local", "glance"), list(ROUNDS))))
+        others = [target for target in TARGETS if target != "baseline"]
+        print("\n".join(compare(state / "tempest", "baseline", others, list(ROUNDS))))
         return 0
     signal.signal(signal.SIGTERM, end_as_if_interrupted)
     rounds: list[Round] = list(ROUNDS) if arguments.all_rounds else [arguments.round]
