@@ -39,10 +39,10 @@ SHORT = (
 # What Tempest has to be told that a service has, by the names of Tempest's configuration: the targets that have it.
 # What is turned on here, the services below must be told too, and it must go from tempest-expected.toml.
 FEATURES: Mapping[str, tuple[Target, ...]] = {
-    "image-feature-enabled.import_image": ("baseline",),
+    "image-feature-enabled.import_image": TARGETS,
     "image-feature-enabled.manage_locations": ("baseline",),
     "image-feature-enabled.http_store_enabled": ("baseline",),
-    "image-feature-enabled.store_weight_enabled": ("baseline",),
+    "image-feature-enabled.store_weight_enabled": TARGETS,
     "image-feature-enabled.os_glance_reserved": TARGETS,
     "image.image_caching_enabled": ("baseline",),
 }
@@ -132,6 +132,13 @@ kind = "keystone"
 keystone = {toml({"url": self.keystone.url, "credential": service.credential()})}
 [state]
 directory = {toml(str(self.home / "portico" / "state"))}
+[imports]
+methods = ["glance-direct", "web-download", "copy-image", "glance-download"]
+region = {toml(REGION)}
+# What it fetches is on this machine, on any port, and nowhere else.
+[imports.web]
+ports = []
+allow_networks = ["127.0.0.0/8"]
 """
         if self.round == "lax":
             settings += "[formats]\ncheck = false\n"
