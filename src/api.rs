@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `exchange` | one request from its head to its answer: id, span, caller, deadline, panic, log line |
 //! | `routes`, `versions` | method and path → action; which minors of the API are served, and why |
-//! | `images`, `list`, `download`, `upload`, `members`, `tags`, `stores`, `usage` | the actions |
+//! | `images`, `list`, `download`, `upload`, `imports`, `tasks`, `members`, `tags`, `stores`, `usage` | the actions |
 //! | `metadefs` | the catalogue of metadata definitions: its actions, and its JSON |
 //! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
 //! | `query`, `conditions`, `order`, `cursor`, `marks`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
@@ -39,6 +39,7 @@ mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
 mod images;
+mod imports;
 mod links;
 mod list;
 mod marks;
@@ -55,6 +56,7 @@ mod routes;
 mod schema;
 mod stores;
 mod tags;
+mod tasks;
 mod unserved;
 mod upload;
 mod usage;
@@ -69,6 +71,7 @@ use http::uri::Scheme;
 use image_service::{ImageService, Partial};
 
 use crate::auth::Auth;
+use crate::imports::Imports;
 use crate::metadefs::Metadefs;
 use crate::quotas::Quotas;
 use marks::Marks;
@@ -88,6 +91,8 @@ pub struct Front {
     pub settings: Settings,
     /// What projects may have. Default: as much as they like.
     pub quotas: Option<Quotas>,
+    /// Data that comes to images by other ways than one upload. Default: there are none.
+    pub imports: Option<Imports>,
     /// The catalogue of metadata definitions. Default: none, as in a Glance where nobody has made any.
     pub metadefs: Option<Metadefs>,
 }
@@ -96,13 +101,20 @@ impl Front {
     /// A front door on `service`, with nothing beside it.
     #[must_use]
     pub fn new(service: Arc<dyn ImageService>, auth: Arc<dyn Auth>, settings: Settings) -> Self {
-        Self { service, auth, settings, quotas: None, metadefs: None }
+        Self { service, auth, settings, quotas: None, imports: None, metadefs: None }
     }
 
     /// The same with quotas, if there are to be any.
     #[must_use]
     pub fn with_quotas(self, quotas: Option<Quotas>) -> Self {
         Self { quotas, ..self }
+    }
+
+    /// The same with imports, if there are to be any: the images are then what these show.
+    #[must_use]
+    pub fn with_imports(self, imports: Option<Imports>) -> Self {
+        let service = imports.as_ref().map_or(self.service, Imports::shown);
+        Self { service, imports, ..self }
     }
 
     /// The same with a catalogue of metadata definitions, if there is to be one.

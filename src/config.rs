@@ -6,6 +6,7 @@
 //!
 //! This module must not know which kinds of backends there are, or what any of the settings does.
 
+mod imports;
 mod keystone;
 mod report;
 mod rules;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub use crate::api::Policy;
 use crate::document::{Document, Fault, Place, read_text};
 use crate::registry::{self, Planned};
+pub use imports::ImportSettings;
 pub use keystone::KeystoneSettings;
 pub use report::report;
 pub use settings::{
@@ -64,6 +66,8 @@ pub struct Config {
     pub placement: Placement,
     /// Where the service keeps what it needs beside the images.
     pub state: StateSettings,
+    /// How data comes to images by other ways than one upload.
+    pub imports: ImportSettings,
     /// How much there may be in the catalogue of metadata definitions.
     pub metadefs: MetadefsSettings,
     /// The stores, first ones first.
@@ -89,6 +93,7 @@ impl Default for Config {
             guard: Guard::default(),
             placement: Placement::default(),
             state: StateSettings::default(),
+            imports: ImportSettings::default(),
             metadefs: MetadefsSettings::default(),
             backends: Vec::new(),
         }

@@ -37,6 +37,7 @@
 mod aliases;
 mod census;
 mod copies;
+mod copying;
 mod formats;
 mod guard;
 mod health;

@@ -18,6 +18,7 @@
 //! admin              metrics and health, on a listener of their own
 //! api, auth          the Image API v2; the head of a request to a caller
 //! quotas             how much a project may have
+//! imports            data that comes to images by other ways than one upload
 //! metadefs           the catalogue of metadata definitions
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
@@ -26,7 +27,7 @@
 //! backends/*         memory, local, http: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
 //! crates/format      what image data is, for the federation, which refuses it, and the contract, which measures it
-//! crates/fetch       URLs that clients name, fetched from where they may be; for the imports to come
+//! crates/fetch       URLs that clients name, fetched from where they may be, for the imports
 //! ```
 //!
 //! | room | must never know |
@@ -38,6 +39,7 @@
 //! | its `merge`, `narrowing`, `placement`, `health`, `twins` | clocks, network, logs, async |
 //! | [`tenancy`] | HTTP, the configuration's syntax, that its backend is one of several |
 //! | [`api`] | how many backends there are, that anybody counts its answers |
+//! | [`imports`] | HTTP, which role may do what, how many backends there are |
 //! | [`metadefs`] | HTTP, which role may do what, images |
 //! | [`admin`] | how a federation or the API works, images, callers |
 //! | everything but [`registry`] | concrete backends |
@@ -81,6 +83,7 @@ pub mod auth;
 pub mod config;
 pub mod document;
 pub mod federation;
+pub mod imports;
 pub mod metadefs;
 pub mod quotas;
 pub mod registry;

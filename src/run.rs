@@ -21,6 +21,7 @@ use crate::config::{self, BackendEntry, Config, Loaded, OtherProjects};
 use crate::document::Fault;
 use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Formats, Guarding};
+use crate::imports::{self, Imports};
 use crate::metadefs::{self, Bounds, Metadefs};
 use crate::quotas::{Limits, Quotas, Unified};
 use crate::registry::Planned;
@@ -112,9 +113,10 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     // Until here a signal ends the process at once: nobody is being served, and stores stand a sudden end.
     let signals = Signals::take_over().map_err(Failure::System)?;
     let service = Arc::clone(&federation) as Arc<dyn ImageService>;
-    let front = Front::new(service, callers.auth(), api_settings(&config));
+    let front = Front::new(Arc::clone(&service), callers.auth(), api_settings(&config));
     let front = front.with_quotas(quotas(&config).await?);
-    let front = front.with_metadefs(metadefs);
+    let imports = open_imports(state.as_ref(), &config, Arc::clone(&service)).await?;
+    let front = front.with_metadefs(metadefs).with_imports(imports.clone());
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
     let tls = open_tls(&config).await?;
     let (server, address) = bind("listen", config.listen, server_settings(&config))?;
@@ -131,7 +133,15 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
             () = watch_tls(tls.as_ref(), config.tls.look) => Ending::Drained,
         }
     };
-    let ending = watch.during(service).await;
+    let ending = watch
+        .during(async {
+            let ending = service.await;
+            if let Some(imports) = imports {
+                imports.close().await;
+            }
+            ending
+        })
+        .await;
     match ending {
         Ending::Drained => tracing::info!("ended"),
         Ending::Cut(connections) => tracing::warn!(connections, "ended before all requests were done"),
@@ -220,6 +230,18 @@ async fn open_state(config: &Config) -> Result<Option<State>, Failure> {
 async fn open_metadefs(state: Option<&State>, config: &Config) -> Result<Option<Metadefs>, Failure> {
     let Some(state) = state else { return Ok(None) };
     let opened = Metadefs::open(state.path(metadefs::FILE), metadefs_bounds(config)).await;
+    opened.map(Some).map_err(Failure::State)
+}
+
+/// Opens the imports, if there are to be any and a place for what they keep.
+async fn open_imports(
+    state: Option<&State>,
+    config: &Config,
+    service: Arc<dyn ImageService>,
+) -> Result<Option<Imports>, Failure> {
+    let Some(state) = state.filter(|_| !config.imports.methods.is_empty()) else { return Ok(None) };
+    let (journal, staging) = (state.path(imports::FILE), state.path(imports::STAGING));
+    let opened = Imports::open(journal, staging, service, config.imports.settings()).await;
     opened.map(Some).map_err(Failure::State)
 }
 

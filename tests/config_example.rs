@@ -72,6 +72,8 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("guard", keys_of::<config::Guard>()),
         ("placement", keys_of::<config::Placement>()),
         ("state", keys_of::<config::StateSettings>()),
+        ("imports", keys_of::<config::ImportSettings>()),
+        ("imports.web", keys_of::<portico_fetch::Settings>()),
         ("metadefs", keys_of::<config::MetadefsSettings>()),
         ("backend", keys_of::<BackendEntry>()),
         ("backend.guard", keys_of::<config::GuardOfBackend>()),

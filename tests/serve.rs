@@ -4,6 +4,8 @@
 
 #[path = "tls/authority.rs"]
 mod authority;
+#[path = "serve/imports.rs"]
+mod imports;
 #[path = "serve/metadefs.rs"]
 mod metadefs;
 #[path = "serve/tls.rs"]

@@ -23,8 +23,8 @@ use super::policy::{Policy, Roles};
 use super::routes::{self, Action, Names, Target};
 use super::versions::{self, Storage};
 use super::{
-    Desk, Front, Route, answer, body, download, images, list, members, metadefs, partial, policy, request_id,
-    schema, stores, tags, unserved, upload, usage,
+    Desk, Front, Route, answer, body, download, images, imports, list, members, metadefs, partial, policy,
+    request_id, schema, stores, tags, tasks, unserved, upload, usage,
 };
 
 /// What every action is given.
@@ -81,7 +81,7 @@ fn named_stores(front: &Front) -> Option<Vec<Store>> {
 }
 
 fn storage(front: &Front) -> Storage {
-    if named_stores(front).is_some() { Storage::Named } else { Storage::Plain }
+    Storage { named: named_stores(front).is_some(), imports: front.imports.is_some() }
 }
 
 /// Answers one request.
@@ -190,7 +190,14 @@ async fn act(call: &Call, action: Action, names: &Names, body: Body) -> Result<R
         Action::AddTag => tags::add(call, id, name).await,
         Action::RemoveTag => tags::remove(call, id, name).await,
         Action::ShowSchema => schema::show(call, name),
-        Action::ListImportMethods => Ok(stores::import_methods()),
+        Action::ListImportMethods => Ok(imports::methods(call)),
+        Action::Stage => imports::stage(call, id, body).await,
+        Action::Import => imports::import(call, id, body).await,
+        Action::ListTasksOfImage => tasks::of_image(call, id).await,
+        Action::ListTasks => tasks::list(call).await,
+        Action::CreateTask => tasks::create(call, body).await,
+        Action::ShowTask => tasks::show(call, name).await,
+        Action::DeleteTask => tasks::delete(call),
         Action::ListStores => stores::list(call),
         Action::DetailStores => stores::detail(call),
         Action::RemoveCopy => stores::remove_copy(call, name, id).await,

@@ -9,10 +9,10 @@ use image_service::{ImageChange, ImageId, Status, Store};
 use super::exchange::Call;
 use super::fault::Fault;
 use super::patch::{Dialect, Patch};
-use super::{answer, body, links, policy, wire};
+use super::{answer, body, imports, links, policy, wire};
 use crate::quotas::Purpose;
 
-const STORE: HeaderName = HeaderName::from_static("x-image-meta-store");
+pub(super) const STORE: HeaderName = HeaderName::from_static("x-image-meta-store");
 const STORE_IDS: HeaderName = HeaderName::from_static("openstack-image-store-ids");
 
 pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Fault> {
@@ -27,6 +27,10 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Fault> {
     let mut response = answer::json(StatusCode::CREATED, &wire::image(&image));
     let base = links::base(settings, &call.headers);
     answer::set_header(&mut response, LOCATION, &format!("{base}{}", wire::path(&image.id)));
+    let methods = imports::names(call);
+    if !methods.is_empty() {
+        answer::set_header(&mut response, imports::METHODS, &methods.join(","));
+    }
     if let Some(stores) = stores {
         let names: Vec<&str> = stores.iter().map(|store| store.name.as_str()).collect();
         answer::set_header(&mut response, STORE_IDS, &names.join(","));

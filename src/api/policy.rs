@@ -50,6 +50,10 @@ pub struct Policy {
     pub reactivate: Roles,
     /// Removing the copy in one store, which Glance keeps under the same name. Default: administrators alone.
     pub delete_image_location: Roles,
+    /// Copying an image to other stores, whosever it is. Default: administrators alone.
+    pub copy_image: Roles,
+    /// Listing, showing and making tasks. Default: administrators alone.
+    pub tasks_api_access: Roles,
     /// Seeing how the stores are made. Default: `service`.
     pub stores_info_detail: Roles,
     /// Reading metadata definitions; without it there are none. Default: `reader`, `member`.
@@ -80,6 +84,8 @@ impl Default for Policy {
             deactivate: members(),
             reactivate: members(),
             delete_image_location: Roles::of(&[]),
+            copy_image: Roles::of(&[]),
+            tasks_api_access: Roles::of(&[]),
             stores_info_detail: Roles::of(&["service"]),
             metadef_default: readers(),
             metadef_admin: Roles::of(&[]),

@@ -37,6 +37,13 @@ pub(super) enum Action {
     RemoveTag,
     ShowSchema,
     ListImportMethods,
+    Stage,
+    Import,
+    ListTasksOfImage,
+    ListTasks,
+    CreateTask,
+    ShowTask,
+    DeleteTask,
     ListStores,
     DetailStores,
     RemoveCopy,
@@ -57,6 +64,9 @@ impl Action {
             Self::CreateImage
             | Self::UpdateImage
             | Self::Upload
+            | Self::Stage
+            | Self::Import
+            | Self::CreateTask
             | Self::AddMember
             | Self::SetMemberStatus => Rule::Taken,
             Self::ListImages | Self::ChooseVersion | Self::ListVersions | Self::CheckHealth => Rule::Ignored,
@@ -85,8 +95,9 @@ const TABLE: &[Row] = &[
     ("/v2/images/{id}/actions/deactivate", &[("POST", Action::Deactivate)]),
     ("/v2/images/{id}/actions/reactivate", &[("POST", Action::Reactivate)]),
     ("/v2/images/{id}/file", &[("GET", Action::Download), ("PUT", Action::Upload)]),
-    ("/v2/images/{id}/stage", &[("PUT", Action::Unserved(Part::Stage))]),
-    ("/v2/images/{id}/import", &[("POST", Action::Unserved(Part::Import))]),
+    ("/v2/images/{id}/stage", &[("PUT", Action::Stage)]),
+    ("/v2/images/{id}/import", &[("POST", Action::Import)]),
+    ("/v2/images/{id}/tasks", &[("GET", Action::ListTasksOfImage)]),
     (
         "/v2/images/{id}/locations",
         &[("GET", Action::Unserved(Part::Locations)), ("POST", Action::Unserved(Part::Locations))],
@@ -103,8 +114,8 @@ const TABLE: &[Row] = &[
     ("/v2/info/stores/detail", &[("GET", Action::DetailStores)]),
     ("/v2/info/usage", &[("GET", Action::ShowUsage)]),
     ("/v2/stores/{name}/{id}", &[("DELETE", Action::RemoveCopy)]),
-    ("/v2/tasks", &[("GET", Action::Unserved(Part::Tasks)), ("POST", Action::Unserved(Part::TaskWrite))]),
-    ("/v2/tasks/{name}", &[("GET", Action::Unserved(Part::Task))]),
+    ("/v2/tasks", &[("GET", Action::ListTasks), ("POST", Action::CreateTask)]),
+    ("/v2/tasks/{name}", &[("DELETE", Action::DeleteTask), ("GET", Action::ShowTask)]),
     ("/v2/cache", &[("DELETE", Action::Unserved(Part::Cache)), ("GET", Action::Unserved(Part::Cache))]),
     ("/v2/cache/clean", &[("POST", Action::Unserved(Part::Cache))]),
     ("/v2/cache/prune", &[("POST", Action::Unserved(Part::Cache))]),
@@ -312,7 +323,7 @@ mod tests {
 
     fn found(method: &str, path: &str) -> Target {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        find(&method, path, None, Storage::Plain)
+        find(&method, path, None, Storage::default())
     }
 
     fn action(method: &str, path: &str) -> Option<(Action, String, String)> {
@@ -361,7 +372,7 @@ mod tests {
     #[test]
     fn a_minor_that_is_served_or_a_media_type_stands_for_the_major() {
         assert_eq!(action("GET", "/v2.7/images").unwrap().0, Action::ListImages);
-        let media = |accept, path| find(&Method::GET, path, Some(accept), Storage::Plain);
+        let media = |accept, path| find(&Method::GET, path, Some(accept), Storage::default());
         let accept = "application/vnd.openstack.images-v2.3";
         assert!(matches!(media(accept, "/images"), Target::Action { action: Action::ListImages, .. }));
         assert!(matches!(media(accept, "/v2/images"), Target::Action { action: Action::ListImages, .. }));

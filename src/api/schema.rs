@@ -1,4 +1,4 @@
-//! The JSON schemas of images and members.
+//! The JSON schemas of images, members and tasks.
 //!
 //! Clients do not only read these: glanceclient validates every image against them before it shows or sends it. So
 //! they are as wide as what can come from any store, and no pattern is put on properties that somebody else wrote.
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::exchange::Call;
 use super::fault::Fault;
 use super::{Settings, answer, attribute};
+use crate::imports::{Kind, TaskStatus};
 
 const UUID: &str = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$";
 
@@ -35,6 +36,8 @@ pub(super) fn show(call: &Call, name: &str) -> Result<Response, Fault> {
         "images" => collection("images", image(settings), &["first", "next"]),
         "member" => member(),
         "members" => collection("members", member(), &[]),
+        "task" => task(Detail::All),
+        "tasks" => collection("tasks", task(Detail::Some), &["first", "next"]),
         _ => return Err(Fault::not_found("there is no schema of this name")),
     };
     Ok(answer::json(StatusCode::OK, &schema))
@@ -130,6 +133,40 @@ fn member() -> Value {
             "schema": {"type": "string", "readOnly": true, "description": "Path of this schema."},
         },
     })
+}
+
+/// How much is told of a task: in a list less.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    All,
+    Some,
+}
+
+fn task(detail: Detail) -> Value {
+    let statuses = TaskStatus::ALL.map(TaskStatus::as_str);
+    let kinds = [Kind::Import, Kind::ApiImageImport].map(Kind::as_str);
+    let mut properties = object(json!({
+        "id": {"type": "string", "pattern": UUID, "description": "Names the task."},
+        "type": {"type": "string", "enum": kinds, "description": "What kind of task it is."},
+        "status": {"type": "string", "enum": statuses, "description": "Where the task is in its life."},
+        "owner": {"type": ["null", "string"], "description": "Project on whose behalf it is."},
+        "image_id": {"type": "string", "description": "Image that it is at work on."},
+        "request_id": {"type": "string", "description": "Request that began it."},
+        "user_id": {"type": "string", "description": "User on whose behalf it is."},
+        "expires_at": {"type": ["null", "string"], "description": "When it is forgotten."},
+        "created_at": {"type": "string", "description": "When it was made."},
+        "updated_at": {"type": "string", "description": "When it last changed."},
+        "self": {"type": "string", "readOnly": true, "description": "Path of the task."},
+        "schema": {"type": "string", "readOnly": true, "description": "Path of this schema."},
+    }));
+    if detail == Detail::All {
+        properties.extend(object(json!({
+            "input": {"type": ["null", "object"], "description": "What was asked for."},
+            "result": {"type": ["null", "object"], "description": "What has come of it."},
+            "message": {"type": "string", "description": "How far it is, or why it failed."},
+        })));
+    }
+    json!({"name": "task", "properties": properties})
 }
 
 /// A list of `items` under `name`, with paths to other pages.

@@ -9,12 +9,6 @@ use super::answer;
 use super::exchange::Call;
 use super::fault::Fault;
 
-/// Answers with the ways to import: none.
-pub(super) fn import_methods() -> Response {
-    let methods = json!({"description": "Import methods available.", "type": "array", "value": []});
-    answer::json(StatusCode::OK, &json!({ "import-methods": methods }))
-}
-
 pub(super) fn list(call: &Call) -> Result<Response, Fault> {
     let stores = call.stores().ok_or_else(no_stores)?;
     let shown: Vec<Value> = stores.iter().map(|store| brief(store).into()).collect();

@@ -42,12 +42,12 @@ pub(super) async fn upload(call: &Call, id: &ImageId, body: Body) -> Result<Resp
     }
 }
 
-fn too_large(settings: &Settings) -> Fault {
+pub(super) fn too_large(settings: &Settings) -> Fault {
     let message = format!("an image may have at most {} bytes", settings.image_size);
     Fault::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Fault> {
+pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Fault> {
     let essence = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -60,7 +60,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Fault> {
 }
 
 /// How many bytes the client says will come.
-fn announced(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+pub(super) fn announced(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
     let length = number(headers, &CONTENT_LENGTH)?;
     let size = number(headers, &IMAGE_SIZE)?;
     match (length, size) {
@@ -87,7 +87,7 @@ struct Incoming {
 }
 
 /// The body as a bounded stream. `overflow` is set if it turns out to be too long.
-fn bytes(body: Body, settings: &Settings, overflow: Arc<AtomicBool>) -> ByteStream {
+pub(super) fn bytes(body: Body, settings: &Settings, overflow: Arc<AtomicBool>) -> ByteStream {
     let pause = settings.body_pause;
     let incoming = Incoming { body: body.into_data_stream(), left: settings.image_size, overflow };
     let stream = futures::stream::unfold(Some(incoming), move |incoming| async move {

@@ -13,51 +13,68 @@ use super::{answer, links};
 /// One minor that can be advertised.
 struct Version {
     minor: &'static str,
-    /// Whether it is true only with named stores.
-    needs_stores: bool,
+    /// What it is true only with.
+    needs: Storage,
 }
+
+const NOTHING: Storage = Storage { named: false, imports: false };
+const STORES: Storage = Storage { named: true, imports: false };
+const IMPORTS: Storage = Storage { named: false, imports: true };
+const BOTH: Storage = Storage { named: true, imports: true };
 
 /// The minor that is `CURRENT`; all others are `SUPPORTED`.
 const CURRENT: &str = "2.7";
 
-/// Not here: 2.6 import, 2.9 a mere bump, 2.11 import to several stores, 2.12 image tasks, 2.14 and
-/// 2.16 cache, 2.17 locations, 2.18 cache cleaning.
+/// Not here: 2.9 a mere bump, 2.14 and 2.16 cache, 2.17 locations, 2.18 cache cleaning.
 const VERSIONS: &[Version] = &[
     // Details of stores.
-    Version { minor: "2.15", needs_stores: true },
+    Version { minor: "2.15", needs: STORES },
     // Usage of quotas. Glance too offers it only with stores.
-    Version { minor: "2.13", needs_stores: true },
+    Version { minor: "2.13", needs: STORES },
+    // Tasks of an image.
+    Version { minor: "2.12", needs: IMPORTS },
+    // Import to several stores, and copies between them.
+    Version { minor: "2.11", needs: BOTH },
     // Removal of the copy in one store.
-    Version { minor: "2.10", needs_stores: true },
+    Version { minor: "2.10", needs: STORES },
     // Storage stores.
-    Version { minor: "2.8", needs_stores: true },
+    Version { minor: "2.8", needs: STORES },
     // Strong hashes and hidden images.
-    Version { minor: "2.7", needs_stores: false },
+    Version { minor: "2.7", needs: NOTHING },
+    // Import.
+    Version { minor: "2.6", needs: IMPORTS },
     // Community and shared visibility.
-    Version { minor: "2.5", needs_stores: false },
+    Version { minor: "2.5", needs: NOTHING },
     // Stricter locations, which are never shown here.
-    Version { minor: "2.4", needs_stores: false },
+    Version { minor: "2.4", needs: NOTHING },
     // Deactivate and reactivate.
-    Version { minor: "2.3", needs_stores: false },
+    Version { minor: "2.3", needs: NOTHING },
     // Image properties as they are today.
-    Version { minor: "2.2", needs_stores: false },
+    Version { minor: "2.2", needs: NOTHING },
     // Members, and JSON patch in its present form.
-    Version { minor: "2.1", needs_stores: false },
+    Version { minor: "2.1", needs: NOTHING },
     // Images, data, tags, schemas.
-    Version { minor: "2.0", needs_stores: false },
+    Version { minor: "2.0", needs: NOTHING },
 ];
 
-/// Whether a service has named stores, as far as versions go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Storage {
-    /// It has.
-    Named,
-    /// It has not.
-    Plain,
+/// What a service has, as far as versions go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Storage {
+    /// Named stores.
+    pub(super) named: bool,
+    /// Imports.
+    pub(super) imports: bool,
+}
+
+impl Storage {
+    /// Whether it has all of `needs`.
+    const fn has(self, needs: Self) -> bool {
+        (self.named || !needs.named) && (self.imports || !needs.imports)
+    }
 }
 
 fn advertised(storage: Storage) -> impl Iterator<Item = &'static Version> {
-    VERSIONS.iter().filter(move |version| storage == Storage::Named || !version.needs_stores)
+    VERSIONS.iter().filter(move |version| storage.has(version.needs))
 }
 
 /// The document of versions, with links below `base`.
@@ -121,19 +138,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minors_of_named_stores_are_advertised_only_with_named_stores() {
+    fn minors_are_advertised_only_with_what_they_need() {
         let ids = |storage| {
             let document = document("http://x", storage);
             let ids = document["versions"].as_array().unwrap().iter();
             ids.map(|version| version["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(ids(Storage::Plain), "v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
-        assert_eq!(ids(Storage::Named), "v2.15 v2.13 v2.10 v2.8 v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
+        assert_eq!(ids(NOTHING), "v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
+        assert_eq!(ids(STORES), "v2.15 v2.13 v2.10 v2.8 v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
+        assert_eq!(ids(IMPORTS), "v2.12 v2.7 v2.6 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
+        assert_eq!(ids(BOTH), "v2.15 v2.13 v2.12 v2.11 v2.10 v2.8 v2.7 v2.6 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
     }
 
     #[test]
     fn exactly_one_version_is_current() {
-        let document = document("http://x", Storage::Named);
+        let document = document("http://x", BOTH);
         let current = |version: &&Value| version["status"] == "CURRENT";
         assert_eq!(document["versions"].as_array().unwrap().iter().filter(current).count(), 1);
     }
@@ -153,8 +172,8 @@ mod tests {
             ("versions", Word::NoVersion),
             ("images", Word::NoVersion),
         ] {
-            assert_eq!(read(word, Storage::Plain), expected, "{word}");
+            assert_eq!(read(word, NOTHING), expected, "{word}");
         }
-        assert_eq!(read("v2.8", Storage::Named), Word::Served);
+        assert_eq!(read("v2.8", BOTH), Word::Served);
     }
 }

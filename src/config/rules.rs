@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     check_backends(config, document);
     check_placement(config, document);
     check_metadefs(config, document);
+    config.imports.check(&Place::root().then("imports"), document);
     check_quotas(config, document);
     let used = config.auth.kind == AuthKind::Keystone;
     config.auth.keystone.check(used, &Place::root().then("auth").then("keystone"), document);

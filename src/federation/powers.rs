@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use image_service::{
-    Context, Error, ErrorKind, ImageId, Member, MemberStatus, Result, Sharing, Status, Store, Stores, access,
+    Context, Error, ErrorKind, Image, ImageId, Member, MemberStatus, Result, Sharing, Status, Store, Stores,
+    Upload, access,
 };
 
 use super::Federation;
@@ -128,5 +129,17 @@ impl Stores for Federation {
         self.census.remove(source, &located.native);
         self.owners.leave(&located.native, source);
         Ok(())
+    }
+
+    async fn add_copy(&self, context: &Context, id: &ImageId, store: &str, data: Upload) -> Result<Image> {
+        self.copy_to(context, id, store, data).await
+    }
+
+    async fn withdraw_copy(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
+        self.withdraw_from(context, id, store).await
+    }
+
+    async fn move_record(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
+        self.move_to(context, id, store).await
     }
 }

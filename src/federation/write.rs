@@ -77,7 +77,7 @@ impl Federation {
     }
 
     /// The upload, held to the format that its image declares.
-    fn checked(&self, data: Upload, disk: Option<&str>, container: Option<&str>) -> Upload {
+    pub(super) fn checked(&self, data: Upload, disk: Option<&str>, container: Option<&str>) -> Upload {
         match formats::declared(disk, container).filter(|_| self.formats == Formats::Checked) {
             Some(declared) => Upload { stream: formats::checked(data.stream, declared), ..data },
             None => data,
@@ -148,13 +148,20 @@ impl Federation {
     ///
     /// It is made there before it is deleted here, so at no time is it nowhere; while it is in both it is one
     /// image still, because neither has data.
-    async fn move_record(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
+    pub(super) async fn move_record(
+        &self,
+        context: &Context,
+        located: &Located,
+        target: usize,
+    ) -> Result<()> {
         let image = &located.image;
         access::may_change(&context.caller, image, Some(MemberStatus::Accepted))?;
         let (from, to) = (self.guard(located.copies.home)?, self.guard(target)?);
         if !located.copies.sources.contains(&target) {
             let members = members_of(context, from, image).await?;
-            to.write("create", to.service().create(context, record_of(image), None)).await?;
+            // It may have been there before.
+            let record = NewImage { returning: true, ..record_of(image) };
+            to.write("create", to.service().create(context, record, None)).await?;
             for member in members {
                 let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
                 to.write("add_member", sharing.add_member(context, &image.id, &member)).await?;
@@ -218,7 +225,7 @@ pub(super) fn not_narrowed(guard: &Guard, answer: Result<()>) -> Result<()> {
     Err(Error::new(error.kind(), message).with_source(error))
 }
 
-async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<Vec<String>> {
+pub(super) async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<Vec<String>> {
     let Some(sharing) = guard.service().sharing().filter(|_| image.visibility == Visibility::Shared) else {
         return Ok(Vec::new());
     };
@@ -227,7 +234,7 @@ async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<V
 }
 
 /// What would make `image` anew.
-fn record_of(image: &Image) -> NewImage {
+pub(super) fn record_of(image: &Image) -> NewImage {
     NewImage {
         id: Some(image.id.clone()),
         name: image.name.clone(),
@@ -242,5 +249,7 @@ fn record_of(image: &Image) -> NewImage {
         tags: image.tags.clone(),
         properties: image.properties.clone(),
         store: None,
+        returning: false,
+        created_at: Some(image.created_at),
     }
 }

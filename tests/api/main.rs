@@ -7,6 +7,7 @@ mod door;
 mod flawed;
 mod formats;
 mod images;
+mod imports;
 mod lists;
 mod logs;
 mod members;

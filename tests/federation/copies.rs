@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use image_service::{
     Caller, Context, Digester, Direction, ErrorKind, Field, Filter, Image, ImageChange, ImageId,
-    ImageService, NewImage, Query, Resume, Sharing, Sort, SortKey, SourceState, Timestamp, Visibility,
+    ImageService, NewImage, Query, Resume, Sharing, Sort, SortKey, SourceState, Timestamp, Upload,
+    Visibility,
 };
 use portico::federation::{Backend, Federation, Settings};
 use portico_memory::{Memory, Options};
@@ -452,4 +453,20 @@ async fn data_comes_from_the_store_that_a_request_prefers_and_from_another_if_th
             [&a_note, &b_note, &c_note].into_iter().for_each(|note| note.forget());
         }
     }
+}
+
+#[tokio::test]
+async fn an_image_is_as_old_as_it_was_wherever_it_is_copied_or_moved_to() {
+    let (data, bytes) = (record("1", "x", 1, Some(b"data")), Bytes::from_static(b"data"));
+    let federation = joined(vec![memory([]) as Arc<dyn ImageService>, memory([data])], Settings::default());
+    let (id, stores) = (ImageId::lookup("1"), federation.stores().unwrap());
+    let made = federation.show(&context(), &id).await.unwrap().created_at;
+    let copied = stores.add_copy(&context(), &id, "a", Upload::from_bytes(bytes)).await.unwrap();
+    assert_eq!((copied.stores.join(",").as_str(), copied.created_at), ("a,b", made));
+    let queued = record("2", "y", 1, None);
+    let federation = joined(vec![memory([]) as Arc<dyn ImageService>, memory([queued])], Settings::default());
+    let id = ImageId::lookup("2");
+    federation.stores().unwrap().move_record(&context(), &id, "a").await.unwrap();
+    assert_eq!(federation.show(&context(), &id).await.unwrap().created_at, made);
+    assert!(made < Timestamp::now());
 }

@@ -22,8 +22,8 @@ use crate::options::{Durability, Options};
 pub(crate) use list::Select;
 pub(crate) use members::{add_member, find_member, members_of, membership, remove_member, set_member_status};
 pub(crate) use records::{
-    Wanted, delete_image, find_image, for_each_with_data, insert_image, is_taken, must_find, replace_image,
-    saving,
+    Wanted, delete_image, find_image, for_each_with_data, forget_deleted, insert_image, is_taken, must_find,
+    replace_image, saving,
 };
 
 /// How many of SQLite's steps there are between two looks at whether the answer is still wanted.

@@ -130,8 +130,12 @@ impl Store {
 
     /// Makes a queued image.
     pub(crate) fn create(&self, caller: &Caller, new: NewImage) -> Result<Image> {
+        let returning = new.returning;
         let image = new_image(caller, new)?;
         self.catalogue.write(|transaction| {
+            if returning {
+                catalogue::forget_deleted(transaction, &image.id)?;
+            }
             self.must_be_free(transaction, &image.id)?;
             catalogue::insert_image(transaction, &image)?;
             Ok(())

@@ -123,11 +123,12 @@ impl ImageService for Memory {
 
     async fn create(&self, context: &Context, image: NewImage, data: Option<Upload>) -> Result<Image> {
         let now = Timestamp::now();
+        let returning = image.returning && data.is_none();
         let mut image = image.into_image(&context.caller, now)?;
         if data.is_some() {
             image.begin_upload(now)?;
         }
-        self.write().add(Record::new(image.clone(), None), &self.options)?;
+        self.write().add(Record::new(image.clone(), None), returning, &self.options)?;
         let Some(upload) = data else { return Ok(image) };
         self.receive(Saving::new(self, image.id, Undo::Forget), upload).await
     }

@@ -156,13 +156,13 @@ impl Shelf {
         self.records.get_mut(id).map(|record| &mut record.members).ok_or_else(|| Error::not_found(id))
     }
 
-    /// Adds a record under an id that never was in use.
+    /// Adds a record under an id that never was in use, or if it is `returning`, that is not in use now.
     ///
     /// # Errors
     /// `AlreadyExists` if it was; `TooLarge` beyond a bound.
-    pub(crate) fn add(&mut self, record: Record, bounds: &Options) -> Result<()> {
+    pub(crate) fn add(&mut self, record: Record, returning: bool, bounds: &Options) -> Result<()> {
         let id = &record.image.id;
-        if self.used.contains(id) {
+        if self.records.contains_key(id) || self.used.contains(id) && !returning {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("image ID {id} already exists")));
         }
         self.put(record, bounds)

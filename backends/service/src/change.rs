@@ -39,6 +39,13 @@ pub struct NewImage {
     pub properties: Properties,
     /// The named store to put the record in. Default: the service's choice. A plain store ignores it.
     pub store: Option<String>,
+    /// Whether the id may be that of an image which this store has deleted: a copy of one that lives on in another
+    /// store, and comes back. Never said on behalf of a client. It bears on a record without data, and a store that
+    /// cannot forget an id says `AlreadyExists` all the same. Default: no.
+    pub returning: bool,
+    /// When the image was made, for one that has been elsewhere before. Never said on behalf of a client, and a store that
+    /// keeps its own time ignores it. Default: now.
+    pub created_at: Option<Timestamp>,
 }
 
 impl NewImage {
@@ -77,7 +84,7 @@ impl NewImage {
             min_disk: self.min_disk,
             min_ram: self.min_ram,
             tags: self.tags,
-            created_at: now,
+            created_at: self.created_at.map_or(now, |made| made.min(now)),
             updated_at: now,
             properties: self.properties,
             stores: Vec::new(),

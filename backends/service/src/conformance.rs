@@ -183,6 +183,12 @@ macro_rules! conformance {
             stores: [
                 stores_have_names_of_their_own,
                 an_image_is_kept_in_the_store_it_was_made_for,
+                a_copy_is_the_same_image_in_one_more_store,
+                other_data_is_no_copy,
+                a_queued_image_gets_its_first_data_as_a_copy,
+                a_copy_that_is_taken_back_leaves_the_image_where_else_it_is,
+                a_record_without_data_moves,
+                copies_are_added_only_where_there_are_none_and_by_the_owner,
                 the_last_copy_is_not_removed,
                 only_copies_of_active_images_in_known_stores_are_removed,
                 copies_are_removed_only_by_those_who_may_delete,

@@ -197,6 +197,12 @@ pub(crate) fn delete_image(connection: &Connection, id: &ImageId, now: Timestamp
     Ok(())
 }
 
+/// Forgets that there was an image of this id.
+pub(crate) fn forget_deleted(connection: &Connection, id: &ImageId) -> Result<(), Fault> {
+    connection.prepare_cached("DELETE FROM deleted WHERE id = ?")?.execute([id.as_str()])?;
+    Ok(())
+}
+
 /// The ids of all images that data is being written to.
 pub(crate) fn saving(connection: &Connection) -> Result<Vec<ImageId>, Fault> {
     let mut statement = connection.prepare("SELECT id FROM images WHERE status = 'saving'")?;

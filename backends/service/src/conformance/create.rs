@@ -94,6 +94,8 @@ pub async fn every_attribute_is_kept_as_it_came(fixture: Fixture) {
         tags: shown.tags,
         properties: shown.properties,
         store: None,
+        returning: false,
+        created_at: None,
     };
     assert_eq!(kept, new);
 }

@@ -1,0 +1,286 @@
+//! Copies made on purpose: the data of an image into one more store, under the same id.
+//!
+//! The record comes first, without data, so that whoever changes or deletes the image meanwhile reaches the new copy
+//! too, and what fails leaves nothing that anybody could read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt as _;
+use image_service::{
+    ByteStream, Context, Digester, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage,
+    Result, Status, Upload, access,
+};
+
+use super::Federation;
+use super::locate::Located;
+use super::write::{members_of, record_of};
+
+impl Federation {
+    /// Puts data into one more store, as [`image_service::Stores::add_copy`] has it.
+    pub(super) async fn copy_to(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        store: &str,
+        data: Upload,
+    ) -> Result<Image> {
+        let target = self.store_to_write(store)?;
+        let located = self.search(context, id).await?;
+        let image = &located.image;
+        access::may_change(&context.caller, image, Some(MemberStatus::Accepted))?;
+        if image.id != located.native || located.copies.conflicting.contains(&target) {
+            let message = format!("store '{store}' has another image under the id that this one has there");
+            return Err(Error::conflict(message));
+        }
+        if located.copies.with_data.contains(&target) {
+            return Err(Error::conflict(format!("the image is already in store '{store}'")));
+        }
+        if !matches!(image.status, Status::Queued | Status::Active) {
+            return Err(Error::conflict(format!("the image is {} and not queued or active", image.status)));
+        }
+        if !located.copies.sources.contains(&target) {
+            self.add_record(context, &located, target).await?;
+        }
+        let upload = Upload { store: None, ..data };
+        let mismatch = Mismatch::default();
+        let upload = if image.has_data() {
+            let stream = same(upload.stream, image.clone(), mismatch.clone());
+            Upload { stream, size: image.size.or(upload.size), store: None }
+        } else {
+            self.checked(upload, image.disk_format.as_deref(), image.container_format.as_deref())
+        };
+        let guard = self.guard(target)?;
+        let update = |data| guard.service().update(context, id, ImageChange::default(), data);
+        let answer = guard.upload("update", Some(upload), update).await;
+        self.owners.forget_twins(id);
+        // A store may tell any failure of the stream as one that broke off.
+        answer.map_err(|error| mismatch.take().unwrap_or(error))?;
+        if target != located.copies.home {
+            self.require_home(context, &located, target).await?;
+        }
+        let located = self.search(context, id).await?;
+        Ok(located.image)
+    }
+
+    /// Takes a copy back, as [`image_service::Stores::withdraw_copy`] has it.
+    pub(super) async fn withdraw_from(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
+        let target = self.store_to_write(store)?;
+        let located = self.search(context, id).await?;
+        access::may_change(&context.caller, &located.image, Some(MemberStatus::Accepted))?;
+        let mut others = located.copies.sources.iter().filter(|source| **source != target);
+        if !located.copies.sources.contains(&target) || located.image.id != located.native {
+            return Err(Error::new(ErrorKind::NotFound, format!("image {id} is not in store '{store}'")));
+        }
+        if others.all(|source| located.copies.conflicting.contains(source)) {
+            return Err(Error::forbidden("the image is nowhere else"));
+        }
+        self.delete_copy(context, &located, target).await
+    }
+
+    /// Moves a record, as [`image_service::Stores::move_record`] has it.
+    pub(super) async fn move_to(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
+        let target = self.store_to_write(store)?;
+        let located = self.search(context, id).await?;
+        access::may_change(&context.caller, &located.image, Some(MemberStatus::Accepted))?;
+        if located.image.status != Status::Queued {
+            return Err(Error::conflict(format!("the image is {} and not queued", located.image.status)));
+        }
+        if located.copies.home == target {
+            return Ok(());
+        }
+        self.move_record(context, &located, target).await
+    }
+
+    /// The number of a store that takes data.
+    fn store_to_write(&self, store: &str) -> Result<usize> {
+        let Some(target) = self.guards.iter().position(|guard| guard.backend().name == store) else {
+            return Err(Error::conflict(format!("there is no store '{store}'")));
+        };
+        if !self.guard(target)?.service().capabilities().writes.is_yes() {
+            return Err(Error::forbidden(format!("store '{store}' takes no writes")));
+        }
+        Ok(target)
+    }
+
+    /// Makes the record of an image in one more store, with the projects that it is shared with.
+    async fn add_record(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
+        let image = &located.image;
+        let (home, to) = (self.guard(located.copies.home)?, self.guard(target)?);
+        let members = members_of(context, home, image).await?;
+        // It can be found as soon as it is there, so that nobody deletes the image without it.
+        self.owners.add(&image.id, &[target]);
+        self.census.add(target, [&image.id]);
+        self.census.forget_vain();
+        let record = NewImage { returning: true, ..record_of(image) };
+        to.write("create", to.service().create(context, record, None)).await?;
+        for member in members {
+            let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
+            to.write("add_member", sharing.add_member(context, &image.id, &member)).await?;
+        }
+        let now = self.require_home(context, located, target).await?;
+        let change = difference(image, &now);
+        if !change.is_empty() {
+            to.write("update", to.service().update(context, &image.id, change, None)).await?;
+        }
+        Ok(())
+    }
+
+    /// The image as its home has it now. If it has gone there, the copy in `target` goes as well.
+    async fn require_home(&self, context: &Context, located: &Located, target: usize) -> Result<Image> {
+        let (home, id) = (self.guard(located.copies.home)?, &located.native);
+        let answer = home.read(context, "show", || home.service().show(context, id)).await;
+        if matches!(&answer, Err(error) if error.kind() == ErrorKind::NotFound) {
+            self.delete_copy(context, located, target).await?;
+        }
+        answer
+    }
+
+    /// Deletes what one store holds of an image, protected or not.
+    async fn delete_copy(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
+        let (guard, id) = (self.guard(target)?, &located.native);
+        if located.image.protected {
+            let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
+            guard.write("update", guard.service().update(context, id, unprotect, None)).await?;
+        }
+        guard.write("delete", guard.service().delete(context, id)).await?;
+        self.owners.forget(id);
+        Ok(())
+    }
+}
+
+/// What would make `old` what `new` is, but for what no change can.
+fn difference(old: &Image, new: &Image) -> ImageChange {
+    fn changed<T: PartialEq + Clone>(old: &T, new: &T) -> Option<T> {
+        (old != new).then(|| new.clone())
+    }
+    let removed = old.properties.keys().filter(|key| !new.properties.contains_key(*key));
+    let set = new.properties.iter().filter(|(key, value)| old.properties.get(*key) != Some(value));
+    ImageChange {
+        name: changed(&old.name, &new.name),
+        visibility: changed(&old.visibility, &new.visibility),
+        owner: changed(&old.owner, &new.owner),
+        hidden: changed(&old.hidden, &new.hidden),
+        protected: changed(&old.protected, &new.protected),
+        min_disk: changed(&old.min_disk, &new.min_disk),
+        min_ram: changed(&old.min_ram, &new.min_ram),
+        tags: changed(&old.tags, &new.tags),
+        properties: removed
+            .map(|key| (key.clone(), None))
+            .chain(set.map(|(key, value)| (key.clone(), Some(value.clone()))))
+            .collect(),
+        ..ImageChange::default()
+    }
+}
+
+/// Why data was not the same, once that is known.
+#[derive(Debug, Clone, Default)]
+struct Mismatch(Arc<Mutex<Option<Error>>>);
+
+impl Mismatch {
+    fn put(&self, what: &str) -> Error {
+        let error = || Error::new(ErrorKind::Corrupt, format!("the data is not the image's: {what}"));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error());
+        error()
+    }
+
+    fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// `stream`, which ends in `Corrupt` if it is not the data of `image`, as far as that can be told.
+fn same(stream: ByteStream, image: Image, mismatch: Mismatch) -> ByteStream {
+    let start = Some((stream, Digester::default(), image, mismatch));
+    let checked = futures::stream::unfold(start, async |state| {
+        let (mut stream, mut digester, image, mismatch) = state?;
+        match stream.next().await {
+            Some(Ok(bytes)) => {
+                digester.update(&bytes);
+                if image.size.is_some_and(|size| digester.size() > size) {
+                    return Some((Err(mismatch.put("it is longer")), None));
+                }
+                Some((Ok(bytes), Some((stream, digester, image, mismatch))))
+            }
+            Some(Err(error)) => Some((Err(error), None)),
+            None => verdict(digester, &image).err().map(|what| (Err(mismatch.put(what)), None)),
+        }
+    });
+    Box::pin(checked)
+}
+
+fn verdict(digester: Digester, image: &Image) -> Result<(), &'static str> {
+    let Ok(digests) = digester.finish(None) else { return Err("it cannot be measured") };
+    if image.size.is_some_and(|size| size != digests.size) {
+        return Err("it is shorter");
+    }
+    match &image.hash {
+        Some(hash) if hash.algorithm == digests.hash.algorithm => {
+            if *hash == digests.hash {
+                Ok(())
+            } else {
+                Err("its hash differs")
+            }
+        }
+        _ if image.checksum.as_ref().is_some_and(|checksum| *checksum != digests.checksum) => {
+            Err("its checksum differs")
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::TryStreamExt as _;
+    use image_service::{Caller, Timestamp};
+
+    use super::*;
+
+    fn active(data: &[u8]) -> Image {
+        let mut image = NewImage::default().into_image(&Caller::administrator(), Timestamp::now()).unwrap();
+        let mut digester = Digester::default();
+        digester.update(data);
+        image.finish_upload(digester.finish(None).unwrap(), Timestamp::now());
+        image
+    }
+
+    async fn sent(data: &[u8], image: &Image) -> (Result<Vec<Bytes>>, Option<Error>) {
+        let pieces: Vec<Result<Bytes>> =
+            data.chunks(3).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let mismatch = Mismatch::default();
+        let passed = same(futures::stream::iter(pieces).boxed(), image.clone(), mismatch.clone());
+        (passed.try_collect().await, mismatch.take())
+    }
+
+    #[tokio::test]
+    async fn only_the_data_of_the_image_passes_to_its_end() {
+        let image = active(b"0123456789");
+        let (passed, mismatch) = sent(b"0123456789", &image).await;
+        assert_eq!(passed.unwrap().concat(), b"0123456789");
+        assert!(mismatch.is_none());
+        for other in [&b"012345678"[..], b"01234567890", b"0123456788", b""] {
+            let (passed, mismatch) = sent(other, &image).await;
+            assert_eq!(passed.unwrap_err().kind(), ErrorKind::Corrupt);
+            assert!(mismatch.is_some(), "{other:?}");
+        }
+        let weak = Image { hash: None, ..image };
+        assert!(sent(b"0123456789", &weak).await.0.is_ok());
+        assert!(sent(b"0123456788", &weak).await.0.is_err());
+    }
+
+    #[test]
+    fn a_difference_makes_the_old_the_new() {
+        let old =
+            Image { properties: [("a".into(), "1".into()), ("b".into(), "2".into())].into(), ..active(b"x") };
+        let new = Image {
+            name: Some("n".into()),
+            protected: true,
+            properties: [("b".into(), "3".into()), ("c".into(), "4".into())].into(),
+            ..old.clone()
+        };
+        assert!(difference(&old, &old).is_empty());
+        let mut changed = old.clone();
+        difference(&old, &new).apply_to(&mut changed, &Caller::administrator(), old.updated_at).unwrap();
+        assert_eq!(changed, new);
+    }
+}
