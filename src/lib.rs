@@ -22,6 +22,7 @@
 //! metadefs           the catalogue of metadata definitions
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
+//! tenancy            one backend below a ceiling of visibility, and with other names of projects
 //! crates/keystone    a client of Keystone, for auth, and for backends that need a token of their own
 //! backends/*         memory, local, http: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
@@ -35,7 +36,8 @@
 //! | `crates/*` | image services, who uses them and why, the configuration's syntax |
 //! | a backend | other backends, this crate, the dialects of clients |
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
-//! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |
+//! | its `merge`, `narrowing`, `placement`, `health`, `twins` | clocks, network, logs, async |
+//! | [`tenancy`] | HTTP, the configuration's syntax, that its backend is one of several |
 //! | [`api`] | how many backends there are, that anybody counts its answers |
 //! | [`imports`] | HTTP, which role may do what, how many backends there are |
 //! | [`metadefs`] | HTTP, which role may do what, images |

@@ -304,6 +304,26 @@ fn an_upload_that_stands_still_is_cut_and_leaves_nothing() {
 }
 
 #[test]
+fn a_backend_is_held_to_its_ceiling_and_its_names_of_projects() {
+    let directory = Directory::new();
+    let tenancy = "tenancy = { ceiling = \"community\", projects = { ours = \"theirs\" } }";
+    directory.write("portico.toml", &format!("{FREE_PORTS}{BACKEND}{tenancy}\n"));
+    let service = Service::start_in(directory);
+    let make = |record: &str| {
+        service.ask("POST /v2/images HTTP/1.1\r\nContent-Type: application/json\r\n", record.as_bytes())
+    };
+    let (status, answer) = make(r#"{"name": "a", "visibility": "public"}"#);
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer.contains("wider than community"), "{answer}");
+    let (status, answer) = make(r#"{"name": "a", "visibility": "community", "owner": "ours"}"#);
+    assert_eq!(status, 201, "{answer}");
+    assert!(answer.contains(r#""owner":"ours""#), "{answer}");
+    let (status, answer) = make(r#"{"name": "a", "owner": "theirs"}"#);
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer.contains("project 'theirs' is not known in store 'scratch'"), "{answer}");
+}
+
+#[test]
 fn the_front_answers_and_says_who_may_come_in() {
     let directory = Directory::new();
     let made = directory.run(&["token", "--user", "alice", "--project", "demo"]);

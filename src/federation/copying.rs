@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt as _;
 use image_service::{
     ByteStream, Context, Digester, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage,
-    Result, Status, Upload, access,
+    Result, Status, Upload, Visibility, access,
 };
 
 use super::Federation;
@@ -117,11 +117,19 @@ impl Federation {
         self.census.forget_vain();
         let record = NewImage { returning: true, ..record_of(image) };
         to.write("create", to.service().create(context, record, None)).await?;
-        for member in members {
+        for member in &members {
             let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
-            to.write("add_member", sharing.add_member(context, &image.id, &member)).await?;
+            to.write("add_member", sharing.add_member(context, &image.id, member)).await?;
         }
         let now = self.require_home(context, located, target).await?;
+        // Whom the owner has removed meanwhile is not to see the copy; an image that is not shared has none to tell of.
+        let left = if members.is_empty() { Vec::new() } else { members_of(context, home, &now).await? };
+        for member in
+            members.iter().filter(|member| now.visibility == Visibility::Shared && !left.contains(member))
+        {
+            let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
+            to.write("remove_member", sharing.remove_member(context, &image.id, member)).await?;
+        }
         let change = difference(image, &now);
         if !change.is_empty() {
             to.write("update", to.service().update(context, &image.id, change, None)).await?;

@@ -269,6 +269,18 @@ impl Federation {
         }
     }
 
+    /// Whether a backend was given a copy of the image since it was located, so that what was taken from its copies must
+    /// be taken from that one too. Whoever makes one tells of it before, and looks at the home afterwards.
+    pub(super) fn has_come_to_others(&self, located: &Located) -> bool {
+        let id = &located.native;
+        let known = self.owners.of(id).unwrap_or_default();
+        known.into_iter().any(|source| {
+            !located.copies.sources.contains(&source)
+                && !located.silent.contains(&source)
+                && !self.is_aliased(source, id)
+        })
+    }
+
     /// Puts the names of its stores into an image.
     pub(super) fn named(&self, mut image: Image, copies: Copies, silent: Vec<usize>) -> Located {
         let names = copies.with_data.iter().filter_map(|source| self.name_of(*source));

@@ -25,6 +25,18 @@ impl Federation {
         self.require_answers(&located, |source| source < located.copies.home)?;
         Ok((self.guard(located.copies.home)?, located.native))
     }
+
+    /// Takes a member from the copies of an image, which got the members that it had when they were made.
+    async fn remove_from_copies(&self, context: &Context, located: &Located, member: &str) -> Result<()> {
+        let Located { native, copies, .. } = located;
+        for source in copies.sources.iter().filter(|source| copies.is_copy(**source)) {
+            let guard = self.guard(*source)?;
+            let Some(sharing) = guard.service().sharing() else { continue };
+            let removed = guard.write("remove_member", sharing.remove_member(context, native, member)).await;
+            not_narrowed(guard, removed)?;
+        }
+        Ok(())
+    }
 }
 
 fn sharing(guard: &Guard) -> Result<&dyn Sharing> {
@@ -74,16 +86,14 @@ impl Sharing for Federation {
         let located = self.search(context, id).await?;
         access::may_change(&context.caller, &located.image, Some(MemberStatus::Accepted))?;
         self.require_answers(&located, |_| true)?;
-        let Located { native, copies, .. } = located;
-        // A copy that was made by others may have members too.
-        for source in copies.sources.iter().filter(|source| copies.is_copy(**source)) {
-            let guard = self.guard(*source)?;
-            let Some(sharing) = guard.service().sharing() else { continue };
-            let removed = guard.write("remove_member", sharing.remove_member(context, &native, member)).await;
-            not_narrowed(guard, removed)?;
+        self.remove_from_copies(context, &located, member).await?;
+        let home = self.guard(located.copies.home)?;
+        home.write("remove_member", sharing(home)?.remove_member(context, &located.native, member)).await?;
+        if self.has_come_to_others(&located) {
+            let located = self.search(context, &located.native).await?;
+            self.remove_from_copies(context, &located, member).await?;
         }
-        let home = self.guard(copies.home)?;
-        home.write("remove_member", sharing(home)?.remove_member(context, &native, member)).await
+        Ok(())
     }
 }
 

@@ -85,14 +85,18 @@ impl Federation {
     }
 
     async fn change_all(&self, context: &Context, located: Located, change: ImageChange) -> Result<Image> {
-        let Located { image, native, copies, standings, .. } = located;
+        let Located { image, native, copies, standings, .. } = &located;
         // A change that fails, or whose caller goes away, may have been made all the same.
-        self.owners.forget_twins(&native);
+        self.owners.forget_twins(native);
         let guard = self.guard(copies.home)?;
         let changed =
-            guard.write("update", guard.service().update(context, &native, change.clone(), None)).await?;
-        if image.id != native {
+            guard.write("update", guard.service().update(context, native, change.clone(), None)).await?;
+        if image.id != *native {
             return Ok(self.aliased(copies.home, changed));
+        }
+        if self.has_come_to_others(&located) {
+            let located = self.search(context, native).await?;
+            self.narrow(context, &located, &change).await?;
         }
         for (source, record) in standings.iter().filter(|(source, _)| copies.is_copy(*source)) {
             let Parts { rest, .. } = Parts::of(&change, record);
@@ -101,7 +105,7 @@ impl Federation {
             }
             let guard = self.guard(*source)?;
             if let Err(error) =
-                guard.write("update", guard.service().update(context, &native, rest, None)).await
+                guard.write("update", guard.service().update(context, native, rest, None)).await
             {
                 let store = &guard.backend().name;
                 tracing::warn!(image = %image.id, %store, %error, "a copy did not take a change of its image");
@@ -109,7 +113,7 @@ impl Federation {
         }
         // Somebody may have looked in between.
         self.owners.forget_twins(&image.id);
-        Ok(Image { stores: image.stores, ..changed })
+        Ok(Image { stores: image.stores.clone(), ..changed })
     }
 
     /// Makes what of a change narrows who sees the image in its copies, before the home is asked for any of it.
@@ -157,6 +161,7 @@ impl Federation {
         let image = &located.image;
         access::may_change(&context.caller, image, Some(MemberStatus::Accepted))?;
         let (from, to) = (self.guard(located.copies.home)?, self.guard(target)?);
+        self.owners.add(&image.id, &[target]);
         if !located.copies.sources.contains(&target) {
             let members = members_of(context, from, image).await?;
             // It may have been there before.
@@ -167,7 +172,6 @@ impl Federation {
                 to.write("add_member", sharing.add_member(context, &image.id, &member)).await?;
             }
         }
-        self.owners.learn(&image.id, &[target]);
         self.census.add(target, [&image.id]);
         self.census.forget_vain();
         if image.protected {
@@ -176,6 +180,7 @@ impl Federation {
         }
         from.write("delete", from.service().delete(context, &image.id)).await?;
         self.census.remove(located.copies.home, &image.id);
+        self.owners.leave(&image.id, located.copies.home);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ enum Place {
     /// In the store, by this name.
     Behind(String),
     /// It is none, of the image as it is shown here.
-    Nowhere(Image),
+    Nowhere(Box<Image>),
 }
 
 impl Tenancy {
@@ -35,11 +35,11 @@ impl Tenancy {
 
     async fn place(&self, behind: &Context, id: &ImageId, member: &str) -> Result<Place> {
         if let Some(image) = self.above_ceiling(behind, id).await? {
-            return Ok(Place::Nowhere(image));
+            return Ok(Place::Nowhere(Box::new(image)));
         }
         match self.names.of_project(member) {
             Some(theirs) => Ok(Place::Behind(theirs)),
-            None => Ok(Place::Nowhere(self.shown(self.visible(behind, id).await?))),
+            None => Ok(Place::Nowhere(Box::new(self.shown(self.visible(behind, id).await?)))),
         }
     }
 

@@ -1,10 +1,13 @@
 //! What its owner closes is closed in every store, or the owner is told that it is not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures::StreamExt as _;
 use image_service::{
     Caller, Context, ErrorKind, Image, ImageChange, ImageId, ImageService, NewImage, Sharing as _, Status,
-    Upload, Visibility,
+    Stores as _, Upload, Visibility,
 };
 use portico::federation::Federation;
 
@@ -218,7 +221,6 @@ async fn a_copy_that_others_do_not_see_is_remembered() {
 /// Also after the copy in another store was removed.
 #[tokio::test]
 async fn the_other_copies_are_remembered_when_one_is_removed() {
-    use image_service::Stores as _;
     let (a, b, c, id) = (memory().await, memory().await, memory().await, ImageId::random());
     for service in [&a, &b, &c] {
         put(service, &id, Public).await;
@@ -231,4 +233,60 @@ async fn the_other_copies_are_remembered_when_one_is_removed() {
     assert!(error.message().contains("'c'"), "{error}");
     let error = federation.remove_copy(&owner(), &id, "c").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+/// Every call to the home takes this long but for those about members, which take none.
+const STEP: Duration = Duration::from_millis(100);
+
+/// A copy is put into another store; what it finds at the home is closed before it has gone to its end.
+///
+/// The copy's maker has looked at the home for the last time before it has its data at 200 ms, when the image is still
+/// open. Who closes the image looks for copies at 50 ms, when there is none, and closes the home at 250 ms.
+async fn closed_while_copied(
+    close: impl AsyncFnOnce(&Federation, &ImageId),
+) -> (Arc<dyn ImageService>, ImageId) {
+    let (home, copy, id) = (memory().await, memory().await, ImageId::random());
+    put(&home, &id, Shared).await;
+    home.sharing().unwrap().add_member(&owner(), &id, MEMBER).await.unwrap();
+    let slow = Moody::new(home.clone(), Mood::Takes(STEP));
+    let federation = concrete(vec![("home", slow as Arc<dyn ImageService>), ("copy", copy.clone())]);
+    let data = late_data(STEP * 4);
+    let context = context();
+    let copied = federation.add_copy(&context, &id, "copy", data);
+    let closed = async {
+        tokio::time::sleep(STEP / 2).await;
+        close(&federation, &id).await;
+    };
+    let (copied, ()) = tokio::join!(copied, closed);
+    copied.unwrap();
+    (copy, id)
+}
+
+/// The data of the image, which comes so late.
+fn late_data(time: Duration) -> Upload {
+    let late = futures::stream::once(async move {
+        tokio::time::sleep(time).await;
+        Ok(Bytes::from_static(b"data"))
+    });
+    Upload { stream: late.boxed(), size: Some(4), store: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_is_made_while_its_image_is_closed_is_closed_too() {
+    let (copy, id) = closed_while_copied(async |federation, id| {
+        federation.update(&owner(), id, to(Private), None).await.unwrap();
+    })
+    .await;
+    let copy = copy.show(&context(), &id).await.unwrap();
+    assert_eq!((copy.visibility, copy.status), (Private, Status::Active));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_is_made_while_a_member_is_removed_does_not_keep_it() {
+    let (copy, id) = closed_while_copied(async |federation, id| {
+        federation.remove_member(&owner(), id, MEMBER).await.unwrap();
+    })
+    .await;
+    copy.show(&owner(), &id).await.unwrap();
+    assert_eq!(copy.show(&member(), &id).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
