@@ -14,6 +14,7 @@ from keystone import REGION, Keystone
 from payload import MIB, block, empty_qcow2
 from portico import Portico, toml
 from processes import Process, free_port
+from wire import Wire
 
 # local: Portico with two directories. glance: Portico with a Glance, where new images go, and a directory; to that
 # Glance it shows a credential of its own. caller: the same, but it shows the callers' tokens. baseline: that Glance
@@ -57,6 +58,9 @@ def features(target: Target, round_: Round) -> dict[str, bool]:
 
 # What Keystone's unified limits are for a project that has none of its own, in MiB and in images.
 LIMITS = {"image_size_total": 1000, "image_stage_total": 1000, "image_count_total": 100, "image_count_uploading": 100}
+
+# How many images there are in a store that Tempest does not write to: more than fit on a page by default.
+SEEDS = 60
 
 
 @dataclass
@@ -110,7 +114,8 @@ class Scene:
         options = {"dialect": "glance-v2", "endpoint": glance.endpoint, "auth": auth}
         # A Glance on a machine that is busy with all this takes its time.
         behind = f'[[backend]]\nname = "glance"\nkind = "http"\ndeadline = "20s"\noptions = {toml(options)}\n'
-        self._portico('[placement]\ndefault = "glance"\n' + behind + self._directory("local"))
+        front = self._portico('[placement]\ndefault = "glance"\n' + behind + self._directory("local"))
+        self._sow(front, "local")
 
     def _raise_baseline(self) -> None:
         more = self._alone()
@@ -125,7 +130,7 @@ class Scene:
         self._add(second)
         self.has_remote = True
 
-    def _portico(self, backends: str) -> None:
+    def _portico(self, backends: str) -> Portico:
         service = self.keystone.service
         settings = f"""[auth]
 kind = "keystone"
@@ -153,6 +158,17 @@ allow_networks = ["127.0.0.0/8"]
         definitions = str(self.glance_venv / "etc" / "glance" / "metadefs")
         load = [str(self.binary), "metadefs", "load", definitions, "--config", str(portico.configuration)]
         subprocess.run(load, check=True, timeout=60, stdout=subprocess.DEVNULL)
+        return portico
+
+    def _sow(self, front: Portico, store: str) -> None:
+        """Puts images into a store that Tempest does not write to, so that every list is of two stores."""
+        token = self.keystone.token(self.keystone.admin)
+        headers = {"X-Auth-Token": token, "X-Image-Meta-Store": store}
+        for number in range(SEEDS):
+            visibility = ("public", "private")[number % 2]
+            image = {"name": f"seed {number:02}", "visibility": visibility}
+            image |= {"disk_format": "raw", "container_format": "bare"}
+            Wire(front.endpoint).request("POST", "/v2/images", headers, json_body=image).expect(201)
 
     def _directory(self, name: str) -> str:
         path = str(self.home / "portico" / name)
