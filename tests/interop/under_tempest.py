@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tempest_reports import compare, expected, judge, summary
 from tempest_runs import run
-from tempest_targets import ROUNDS, SHORT, TARGETS, Round, Scene, Target
+from tempest_targets import ROUNDS, TARGETS, Round, Scene, Target, short
 
 EXPECTED = Path(__file__).resolve().parent / "tempest-expected.toml"
 
@@ -76,7 +76,7 @@ def main() -> int:
     rounds: list[Round] = list(ROUNDS) if arguments.all_rounds else [arguments.round]
     wrong = []
     for round_ in rounds:
-        regex = SHORT if arguments.short else arguments.regex or ROUNDS[round_]
+        regex = short(arguments.target) if arguments.short else arguments.regex or ROUNDS[round_]
         wrong += play(state, arguments.target, round_, regex)
     return 1 if wrong else 0
 
