@@ -39,8 +39,8 @@ def test_staged_with_one_command_and_imported_with_the_next(
     command_line.openstack("image", "stage", "--file", str(payload.path), image_id)
     shown = front.show(image_id)
     assert (shown["status"], shown["size"]) == ("uploading", 3 * MIB)
-    stores = [word for store in ("scratch", "paris") for word in ("--store", store)]
-    command_line.openstack("image", "import", "--method", "glance-direct", *stores, image_id)
+    method = ("--method", "glance-direct")
+    command_line.openstack("image", "import", image_id, *method, "--store", "scratch", "paris")
     assert _settled(front, image_id)["stores"] == "scratch,paris"
     # What the Glance behind has of it is the image, by its own id.
     behind = world.upstream("paris").get(f"/v2/images/{image_id}/file").expect(200)
@@ -82,7 +82,7 @@ def test_a_copy_in_a_glance_is_the_image_and_one_that_is_away_is_told(
     away = world.glances["paris"]
     away.stop()
     try:
-        glance.images.image_import(image_id, method="copy-image", stores=["paris", "local"], all_stores_must_succeed=False)
+        glance.images.image_import(image_id, method="copy-image", stores=["paris", "local"], allow_failure=True)
         image = _settled(front, image_id)
     finally:
         away.start()
