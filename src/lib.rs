@@ -25,13 +25,14 @@
 //! backends/*         memory, local, http: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
 //! crates/format      what image data is, for the federation, which refuses it, and the contract, which measures it
+//! crates/catalogue   records of images in SQLite, for the backends that keep their own
 //! crates/fetch       URLs that clients name, fetched from where they may be; for the imports to come
 //! ```
 //!
 //! | room | must never know |
 //! |---|---|
 //! | `image-service` | HTTP, TOML, which backends exist, that a federation exists |
-//! | `crates/*` | image services, who uses them and why, the configuration's syntax |
+//! | `crates/*` | who uses them and why, the configuration's syntax; but for `catalogue`, image services |
 //! | a backend | other backends, this crate, the dialects of clients |
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `placement`, `health`, `twins` | clocks, network, logs, async |

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use image_service::{Error, Result};
+use portico_catalogue::{Durability, Settings};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 /// Where the images are and how they are kept. Only `path` must be given.
@@ -41,17 +42,6 @@ pub struct Options {
     pub busy_timeout: Duration,
 }
 
-/// What an answered write survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// The end of the process and the loss of power: every write waits for the disk.
-    #[default]
-    Full,
-    /// The end of the process. The loss of power may take the latest writes, and may leave the catalogue broken.
-    Process,
-}
-
 impl Options {
     /// The defaults, for the directory `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
@@ -81,6 +71,10 @@ impl Options {
             check.map_err(|fault| Error::invalid(format!("{key}: {fault}")))?;
         }
         Ok(())
+    }
+
+    pub(crate) const fn of_catalogue(&self) -> Settings {
+        Settings { sync: self.sync, readers: self.readers, busy_timeout: self.busy_timeout }
     }
 
     /// The chunk size as a length in memory.
