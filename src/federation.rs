@@ -55,7 +55,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, Stores, Summary, Support, Upload,
+    Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Support, Upload,
 };
 
 use aliases::Aliases;
@@ -282,5 +282,9 @@ impl ImageService for Federation {
 
     fn stores(&self) -> Option<&dyn Stores> {
         Some(self)
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        None
     }
 }

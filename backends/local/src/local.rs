@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use image_service::{
-    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, NewImage,
-    Page, Query, Result, Sharing, Stores, Summary, Upload,
+    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, Locations,
+    NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
 };
 use portico_catalogue::{Jobs, Wanted, lost};
 use tokio_util::sync::CancellationToken;
@@ -217,6 +217,10 @@ impl ImageService for Local {
     }
 
     fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
         None
     }
 }

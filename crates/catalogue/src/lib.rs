@@ -8,6 +8,7 @@
 //! | [`find_image`], [`insert_image`], [`replace_image`], [`delete_image`] | images as rows |
 //! | [`Select`] | a query as SQL: filters, sorting, tenancy and paging, exactly as the contract's pure rules say |
 //! | [`members_of`], [`find_member`], [`add_member`], [`set_member_status`], [`remove_member`] | members as rows |
+//! | [`bounds`] | the bounds of settings, for options |
 //! | [`Fault`] | what ends a job |
 //!
 //! A backend may keep tables of its own beside these: it names the steps of its schema, of which [`IMAGES`] is the
@@ -15,6 +16,7 @@
 //!
 //! This crate must not know where the data of images is, or who keeps it.
 
+pub mod bounds;
 mod catalogue;
 mod fault;
 mod jobs;

@@ -152,7 +152,8 @@ impl Fetcher {
     /// range; fewer bytes end in an error.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and `Invalid` if the server sends another part, or has another number of bytes in all.
+    /// As [`open`](Self::open), and `Invalid` if the server sends another part; `Corrupt` if it has another number of
+    /// bytes in all.
     pub async fn open_range(&self, url: &str, range: Range<u64>, total: u64) -> Result<Fetched> {
         let last = range.end.saturating_sub(1);
         let (response, end) = self.answer(url, Some(&format!("bytes={}-{last}", range.start))).await?;
@@ -166,7 +167,8 @@ impl Fetcher {
             _ => return Err(status(&response)),
         };
         if found.is_some_and(|found| found != total) {
-            return Err(Error::invalid(format!("the server does not have the {total} bytes that it should")));
+            let message = format!("the server does not have the {total} bytes that it should");
+            return Err(Error::new(ErrorKind::Corrupt, message));
         }
         let stream = part::exactly(self.taken(response, end)?.stream, skip, length);
         Ok(Fetched { size: Some(length), stream })

@@ -236,7 +236,7 @@ pub async fn an_image_with_data_is_active_with_size_and_hashes(fixture: Fixture)
 
 /// The size need not be known before.
 pub async fn data_of_unknown_size_is_taken_whole(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let bytes = pattern(100_000);
@@ -248,7 +248,7 @@ pub async fn data_of_unknown_size_is_taken_whole(fixture: Fixture) {
 
 /// `Invalid` if data comes and a format is unset.
 pub async fn data_without_formats_is_invalid_and_leaves_no_image(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     for new in [
@@ -264,7 +264,7 @@ pub async fn data_without_formats_is_invalid_and_leaves_no_image(fixture: Fixtur
 
 /// `Incomplete` if more or fewer bytes come than were announced.
 pub async fn data_of_another_size_than_announced_leaves_no_image(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let bytes = pattern(10_000);
@@ -278,7 +278,7 @@ pub async fn data_of_another_size_than_announced_leaves_no_image(fixture: Fixtur
 
 /// If the upload fails, there is no image.
 pub async fn data_that_breaks_off_leaves_no_image(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let bytes = pattern(10_000);
