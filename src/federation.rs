@@ -22,6 +22,10 @@
 //! the other image is reachable under a derived id, and a property says so ([`aliases`]). A write to an id never
 //! touches the other image.
 //!
+//! **Locations.** A backend that takes no data keeps records of data that lies elsewhere ([`mod@locations`]). A record
+//! without data in such a backend already names it as its store, because its data can be nowhere else; it moves when
+//! data is uploaded.
+//!
 //! **Walks.** Every image that exists through a whole walk of pages, and whose sort values do not change, appears
 //! exactly once, whatever else is made, changed or deleted meanwhile, and whichever backends leave or join: what a
 //! silent backend holds is missing from the pages that name it, and what comes with a backend begins at the walk's
@@ -37,6 +41,7 @@ mod health;
 mod hedge;
 mod list;
 mod locate;
+mod locations;
 mod merge;
 mod owners;
 mod placement;
@@ -85,7 +90,8 @@ pub struct Backend {
 /// How a federation behaves. Every bound has a default.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The backend that new images go to when nothing else is said. `None`: the first one that takes writes.
+    /// The backend that new images go to when nothing else is said. `None`: the first one that takes data, or if none
+    /// does, records.
     pub default_store: Option<String>,
     /// Images in a page when the query sets no limit. Default 1000.
     pub page_size: NonZeroUsize,
@@ -174,10 +180,14 @@ impl Federation {
             Some(name) => backends.iter().position(|backend| backend.name == *name).ok_or_else(|| {
                 Error::invalid(format!("the default store '{name}' is none of the backends"))
             })?,
-            None => backends
-                .iter()
-                .position(|backend| backend.service.capabilities().writes.is_yes())
-                .unwrap_or_default(),
+            None => {
+                let first = |takes: fn(&Capabilities) -> bool| {
+                    backends.iter().position(|backend| takes(&backend.service.capabilities()))
+                };
+                first(|can| can.writes.is_yes() && can.uploads.is_yes())
+                    .or_else(|| first(|can| can.writes.is_yes()))
+                    .unwrap_or_default()
+            }
         };
         if backends.is_empty() {
             return Err(Error::invalid("there are no backends"));
@@ -226,16 +236,29 @@ impl Federation {
     fn places(&self) -> Vec<Place<'_>> {
         let backends = self.guards.iter().map(|guard| guard.backend());
         backends
-            .map(|backend| Place { name: &backend.name, writes: backend.service.capabilities().writes })
+            .map(|backend| {
+                let can = backend.service.capabilities();
+                Place { name: &backend.name, writes: can.writes, uploads: can.uploads }
+            })
             .collect()
+    }
+
+    /// Whether a backend takes image data.
+    fn takes_data(&self, source: usize) -> bool {
+        self.guards.get(source).is_some_and(|guard| guard.service().capabilities().uploads.is_yes())
     }
 }
 
 #[async_trait]
 impl ImageService for Federation {
     fn capabilities(&self) -> Capabilities {
-        let writes = self.guards.iter().any(|guard| guard.service().capabilities().writes.is_yes());
-        Capabilities { writes: if writes { Support::Yes } else { Support::No }, ..Capabilities::full() }
+        let any = |takes: fn(&Capabilities) -> bool| {
+            let takes = self.guards.iter().any(|guard| takes(&guard.service().capabilities()));
+            if takes { Support::Yes } else { Support::No }
+        };
+        let writes = any(|can| can.writes.is_yes());
+        let uploads = any(|can| can.writes.is_yes() && can.uploads.is_yes());
+        Capabilities { writes, uploads, ..Capabilities::full() }
     }
 
     /// A total order and the folding of copies need more of an image than its id and name, so this is `detail`
@@ -285,6 +308,7 @@ impl ImageService for Federation {
     }
 
     fn locations(&self) -> Option<&dyn Locations> {
-        None
+        let keeps = self.guards.iter().any(|guard| guard.service().locations().is_some());
+        keeps.then_some(self as &dyn Locations)
     }
 }

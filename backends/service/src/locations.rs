@@ -60,7 +60,7 @@ impl From<Digests> for Known {
 pub struct NewLocation {
     /// Where the data lies, and what to note about it. The store is the service's choice.
     pub location: Location,
-    /// Its place among the image's locations, from 0. `None`, and any that is beyond them: the end.
+    /// Its place among the image's locations in its store, from 0. `None`, and any that is beyond them: the end.
     pub at: Option<usize>,
     /// What the caller says of the data. The caller is believed, as nobody else can know; but what reads the data is
     /// held to it.

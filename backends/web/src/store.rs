@@ -106,6 +106,18 @@ pub(crate) fn change(
     Ok(changed)
 }
 
+/// Lets through an upload that another store would let in.
+pub(crate) fn upload(
+    connection: &Connection,
+    caller: &Caller,
+    id: &ImageId,
+    change: ImageChange,
+) -> Result<(), Fault> {
+    let mut image = changeable(connection, caller, id)?;
+    change.apply_to(&mut image, caller, Timestamp::now())?;
+    Ok(image.begin_upload(Timestamp::now())?)
+}
+
 pub(crate) fn delete(connection: &Connection, caller: &Caller, id: &ImageId) -> Result<(), Fault> {
     let (image, membership) = find(connection, caller, id)?;
     access::may_delete(caller, &image, membership)?;

@@ -8,7 +8,8 @@ use image_service::{
     ByteRange, Capabilities, Context, Data, Download, Error, Image, ImageChange, ImageId, ImageService,
     Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Support, Upload,
 };
-use portico_catalogue::{Jobs, Wanted, changeable, lost, visible};
+use portico_catalogue::{Jobs, Wanted, lost, visible};
+use rusqlite::Connection;
 
 use crate::options::Options;
 use crate::outlet;
@@ -122,7 +123,9 @@ impl ImageService for Web {
     ) -> Result<Image> {
         let (caller, id) = (context.caller.clone(), id.clone());
         if data.is_some() {
-            self.jobs.read(context, move |snapshot| changeable(snapshot, &caller, &id)).await?;
+            // Who would be refused anyhow hears why.
+            let refused = move |snapshot: &Connection| store::upload(snapshot, &caller, &id, change);
+            self.jobs.read(context, refused).await?;
             return Err(takes_no_data());
         }
         self.jobs.write(context, move |transaction| store::change(transaction, &caller, &id, change)).await
