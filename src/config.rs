@@ -21,8 +21,9 @@ use crate::registry::{self, Planned};
 pub use keystone::KeystoneSettings;
 pub use report::report;
 pub use settings::{
-    Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat,
-    MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile, UnifiedLimits,
+    Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, LocationSettings, Log,
+    LogFormat, MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile,
+    UnifiedLimits,
 };
 
 /// What the file says, key by key. `Default` is what holds where it says nothing.
@@ -54,6 +55,8 @@ pub struct Config {
     pub pages: Pages,
     /// The formats that images may have.
     pub formats: Formats,
+    /// What is told of where data lies, and how posted locations are looked at.
+    pub locations: LocationSettings,
     /// How several backends become one service.
     pub federation: FederationSettings,
     /// How calls to the backends are guarded.
@@ -83,6 +86,7 @@ impl Default for Config {
             limits: Limits::default(),
             pages: Pages::default(),
             formats: Formats::default(),
+            locations: LocationSettings::default(),
             federation: FederationSettings::default(),
             guard: Guard::default(),
             placement: Placement::default(),

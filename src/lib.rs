@@ -18,15 +18,16 @@
 //! admin              metrics and health, on a listener of their own
 //! api, auth          the Image API v2; the head of a request to a caller
 //! quotas             how much a project may have
+//! locations          what lies at a URL, read before it becomes an image's data
 //! metadefs           the catalogue of metadata definitions
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
 //! crates/keystone    a client of Keystone, for auth, and for backends that need a token of their own
-//! backends/*         memory, local, http: they know the contract and never each other
+//! backends/*         memory, local, http, web: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
 //! crates/format      what image data is, for the federation, which refuses it, and the contract, which measures it
 //! crates/catalogue   records of images in SQLite, for the backends that keep their own
-//! crates/fetch       URLs that clients name, fetched from where they may be; for the imports to come
+//! crates/fetch       URLs that clients name, fetched from where they may be; for web, and for the imports to come
 //! ```
 //!
 //! | room | must never know |
@@ -80,6 +81,7 @@ pub mod auth;
 pub mod config;
 pub mod document;
 pub mod federation;
+pub mod locations;
 pub mod metadefs;
 pub mod quotas;
 pub mod registry;

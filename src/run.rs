@@ -21,6 +21,7 @@ use crate::config::{self, Config, Loaded};
 use crate::document::Fault;
 use crate::federation::status::Observer;
 use crate::federation::{self, Backend, Federation, Formats, Guarding};
+use crate::locations::{self, Examinations};
 use crate::metadefs::{self, Bounds, Metadefs};
 use crate::quotas::{Limits, Quotas, Unified};
 use crate::registry::Planned;
@@ -113,6 +114,8 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     let front = Front::new(service, callers.auth(), api_settings(&config));
     let front = front.with_quotas(quotas(&config).await?);
     let front = front.with_metadefs(metadefs);
+    let examinations = Arc::new(Examinations::new(examinations_settings(&config)));
+    let front = front.with_examinations(Arc::clone(&examinations));
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
     let tls = open_tls(&config).await?;
     let (server, address) = bind("listen", config.listen, server_settings(&config))?;
@@ -130,6 +133,7 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
         }
     };
     let ending = watch.during(service).await;
+    examinations.close().await;
     match ending {
         Ending::Drained => tracing::info!("ended"),
         Ending::Cut(connections) => tracing::warn!(connections, "ended before all requests were done"),
@@ -303,7 +307,16 @@ fn api_settings(config: &Config) -> api::Settings {
         policy: config.policy.clone(),
         disk_formats: config.formats.disk.clone(),
         container_formats: config.formats.container.clone(),
+        locations: api::LocationSettings {
+            show: config.locations.show,
+            direct_url: config.locations.direct_url,
+        },
     }
+}
+
+fn examinations_settings(config: &Config) -> locations::Settings {
+    let config::LocationSettings { at_once, waiting, look, .. } = config.locations;
+    locations::Settings { at_once: at_once.get(), waiting, look }
 }
 
 /// How much there may be in the catalogue of metadata definitions.
@@ -337,6 +350,7 @@ mod tests {
         let config = Config::default();
         assert_eq!(format!("{:?}", api_settings(&config)), format!("{:?}", api::Settings::default()));
         assert_eq!(metadefs_bounds(&config), Bounds::default());
+        assert_eq!(examinations_settings(&config), locations::Settings::default());
         assert_eq!(
             format!("{:?}", federation_settings(&config)),
             format!("{:?}", federation::Settings::default())

@@ -68,6 +68,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("limits", keys_of::<config::Limits>()),
         ("pages", keys_of::<config::Pages>()),
         ("formats", keys_of::<config::Formats>()),
+        ("locations", keys_of::<config::LocationSettings>()),
         ("federation", keys_of::<config::FederationSettings>()),
         ("guard", keys_of::<config::Guard>()),
         ("placement", keys_of::<config::Placement>()),

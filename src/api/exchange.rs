@@ -23,8 +23,8 @@ use super::policy::{Policy, Roles};
 use super::routes::{self, Action, Names, Target};
 use super::versions::{self, Storage};
 use super::{
-    Desk, Front, Route, answer, body, download, images, list, members, metadefs, partial, policy, request_id,
-    schema, stores, tags, unserved, upload, usage,
+    Desk, Front, Route, answer, body, download, images, list, locations, members, metadefs, partial, policy,
+    request_id, schema, stores, tags, unserved, upload, usage,
 };
 
 /// What every action is given.
@@ -81,7 +81,11 @@ fn named_stores(front: &Front) -> Option<Vec<Store>> {
 }
 
 fn storage(front: &Front) -> Storage {
-    if named_stores(front).is_some() { Storage::Named } else { Storage::Plain }
+    match named_stores(front) {
+        Some(_) if front.service.locations().is_some() => Storage::Located,
+        Some(_) => Storage::Named,
+        None => Storage::Plain,
+    }
 }
 
 /// Answers one request.
@@ -194,6 +198,8 @@ async fn act(call: &Call, action: Action, names: &Names, body: Body) -> Result<R
         Action::ListStores => stores::list(call),
         Action::DetailStores => stores::detail(call),
         Action::RemoveCopy => stores::remove_copy(call, name, id).await,
+        Action::ListLocations => locations::list(call, id).await,
+        Action::AddLocation => locations::add(call, id, body).await,
         Action::ShowUsage => usage::show(call).await,
         Action::Metadefs(ask) => metadefs::answer(call, ask, names, body).await,
         Action::Unserved(part) => unserved::answer(call, part, id).await,

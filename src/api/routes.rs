@@ -40,6 +40,8 @@ pub(super) enum Action {
     ListStores,
     DetailStores,
     RemoveCopy,
+    ListLocations,
+    AddLocation,
     ShowUsage,
     Metadefs(Ask),
     Unserved(Part),
@@ -57,6 +59,7 @@ impl Action {
             Self::CreateImage
             | Self::UpdateImage
             | Self::Upload
+            | Self::AddLocation
             | Self::AddMember
             | Self::SetMemberStatus => Rule::Taken,
             Self::ListImages | Self::ChooseVersion | Self::ListVersions | Self::CheckHealth => Rule::Ignored,
@@ -87,10 +90,7 @@ const TABLE: &[Row] = &[
     ("/v2/images/{id}/file", &[("GET", Action::Download), ("PUT", Action::Upload)]),
     ("/v2/images/{id}/stage", &[("PUT", Action::Unserved(Part::Stage))]),
     ("/v2/images/{id}/import", &[("POST", Action::Unserved(Part::Import))]),
-    (
-        "/v2/images/{id}/locations",
-        &[("GET", Action::Unserved(Part::Locations)), ("POST", Action::Unserved(Part::Locations))],
-    ),
+    ("/v2/images/{id}/locations", &[("GET", Action::ListLocations), ("POST", Action::AddLocation)]),
     ("/v2/images/{id}/members", &[("GET", Action::ListMembers), ("POST", Action::AddMember)]),
     (
         "/v2/images/{id}/members/{name}",

@@ -13,51 +13,55 @@ use super::{answer, links};
 /// One minor that can be advertised.
 struct Version {
     minor: &'static str,
-    /// Whether it is true only with named stores.
-    needs_stores: bool,
+    /// How images must be stored for it to be true.
+    needs: Storage,
 }
 
 /// The minor that is `CURRENT`; all others are `SUPPORTED`.
 const CURRENT: &str = "2.7";
 
 /// Not here: 2.6 import, 2.9 a mere bump, 2.11 import to several stores, 2.12 image tasks, 2.14 and
-/// 2.16 cache, 2.17 locations, 2.18 cache cleaning.
+/// 2.16 cache, 2.18 cache cleaning.
 const VERSIONS: &[Version] = &[
+    // Locations by themselves.
+    Version { minor: "2.17", needs: Storage::Located },
     // Details of stores.
-    Version { minor: "2.15", needs_stores: true },
+    Version { minor: "2.15", needs: Storage::Named },
     // Usage of quotas. Glance too offers it only with stores.
-    Version { minor: "2.13", needs_stores: true },
+    Version { minor: "2.13", needs: Storage::Named },
     // Removal of the copy in one store.
-    Version { minor: "2.10", needs_stores: true },
+    Version { minor: "2.10", needs: Storage::Named },
     // Storage stores.
-    Version { minor: "2.8", needs_stores: true },
+    Version { minor: "2.8", needs: Storage::Named },
     // Strong hashes and hidden images.
-    Version { minor: "2.7", needs_stores: false },
+    Version { minor: "2.7", needs: Storage::Plain },
     // Community and shared visibility.
-    Version { minor: "2.5", needs_stores: false },
-    // Stricter locations, which are never shown here.
-    Version { minor: "2.4", needs_stores: false },
+    Version { minor: "2.5", needs: Storage::Plain },
+    // Stricter locations.
+    Version { minor: "2.4", needs: Storage::Plain },
     // Deactivate and reactivate.
-    Version { minor: "2.3", needs_stores: false },
+    Version { minor: "2.3", needs: Storage::Plain },
     // Image properties as they are today.
-    Version { minor: "2.2", needs_stores: false },
+    Version { minor: "2.2", needs: Storage::Plain },
     // Members, and JSON patch in its present form.
-    Version { minor: "2.1", needs_stores: false },
+    Version { minor: "2.1", needs: Storage::Plain },
     // Images, data, tags, schemas.
-    Version { minor: "2.0", needs_stores: false },
+    Version { minor: "2.0", needs: Storage::Plain },
 ];
 
-/// Whether a service has named stores, as far as versions go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a service stores images, as far as versions go. Each has what those before have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Storage {
-    /// It has.
-    Named,
-    /// It has not.
+    /// Somewhere.
     Plain,
+    /// In named stores.
+    Named,
+    /// One of them keeps images whose data lies at URLs.
+    Located,
 }
 
 fn advertised(storage: Storage) -> impl Iterator<Item = &'static Version> {
-    VERSIONS.iter().filter(move |version| storage == Storage::Named || !version.needs_stores)
+    VERSIONS.iter().filter(move |version| version.needs <= storage)
 }
 
 /// The document of versions, with links below `base`.
@@ -121,13 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minors_of_named_stores_are_advertised_only_with_named_stores() {
+    fn minors_of_named_stores_and_of_locations_are_advertised_only_with_them() {
         let ids = |storage| {
             let document = document("http://x", storage);
             let ids = document["versions"].as_array().unwrap().iter();
             ids.map(|version| version["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(ids(Storage::Plain), "v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
+        assert_eq!(ids(Storage::Located), format!("v2.17 {}", ids(Storage::Named)));
         assert_eq!(ids(Storage::Named), "v2.15 v2.13 v2.10 v2.8 v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
     }
 

@@ -323,6 +323,35 @@ impl Default for Formats {
     }
 }
 
+/// `[locations]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LocationSettings {
+    /// Whether images show all locations of their data to their owners, and patches change them. Default: no.
+    pub show: bool,
+    /// Whether images show their owners the URL of the first location. Default: no.
+    pub direct_url: bool,
+    /// How many locations that clients have posted are looked at at once. Default: 4.
+    pub at_once: NonZeroUsize,
+    /// How many more wait until others have been looked at. Default: 64.
+    pub waiting: usize,
+    /// How often to look, while data is read, whether its image is still to have it. Default: 10 seconds.
+    #[serde(with = "humantime_serde")]
+    pub look: Duration,
+}
+
+impl Default for LocationSettings {
+    fn default() -> Self {
+        Self {
+            show: false,
+            direct_url: false,
+            at_once: number(4),
+            waiting: 64,
+            look: Duration::from_secs(10),
+        }
+    }
+}
+
 /// `[federation]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -469,7 +498,7 @@ impl Guard {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Placement {
-    /// The backend that new images go to if the request names none. Default: the first that takes writes.
+    /// The backend that new images go to if the request names none. Default: the first that takes data.
     pub default: Option<String>,
 }
 

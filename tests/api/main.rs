@@ -8,6 +8,7 @@ mod flawed;
 mod formats;
 mod images;
 mod lists;
+mod locations;
 mod logs;
 mod members;
 mod metadefs;
@@ -15,5 +16,7 @@ mod noise;
 mod paper;
 mod quotas;
 mod rules;
+#[path = "../served/mod.rs"]
+mod served;
 mod stores;
 mod streams;

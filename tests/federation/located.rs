@@ -1,75 +1,15 @@
 //! Images whose data lies at URLs beside images whose data stores hold.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Path, State};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use http::StatusCode;
-use image_service::conformance::Fixture;
 use image_service::{
     Digester, ErrorKind, Image, ImageChange, ImageService, Locations, NewImage, NewLocation, Status, Upload,
 };
-use portico_web::{Durability, Options, Settings};
-use tokio::task::AbortHandle;
 
 use crate::made_of::{context, federation, memory};
-
-/// Data at URLs of this machine, and the directory of the records that tell of it.
-pub(crate) struct Served {
-    address: std::net::SocketAddr,
-    shelf: Arc<Mutex<Vec<Option<Bytes>>>>,
-    task: AbortHandle,
-    _directory: tempfile::TempDir,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Served {
-    pub(crate) fn put(&self, bytes: Bytes) -> String {
-        let mut shelf = self.shelf.lock().unwrap();
-        shelf.push(Some(bytes));
-        format!("http://{}/{}", self.address, shelf.len() - 1)
-    }
-
-    /// Takes all away that lies there.
-    fn clear(&self) {
-        self.shelf.lock().unwrap().fill(None);
-    }
-
-    pub(crate) fn fixture(self, service: Arc<dyn ImageService>) -> Fixture {
-        Fixture::new(service).serving(move |bytes| self.put(bytes))
-    }
-}
-
-type Shelf = Arc<Mutex<Vec<Option<Bytes>>>>;
-
-async fn found(State(shelf): State<Shelf>, Path(number): Path<usize>) -> Result<Bytes, StatusCode> {
-    shelf.lock().unwrap().get(number).cloned().flatten().ok_or(StatusCode::NOT_FOUND)
-}
-
-/// A store of images whose data lies elsewhere, and where that is.
-pub(crate) async fn web() -> (Arc<dyn ImageService>, Served) {
-    let shelf = Shelf::default();
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = Router::new().route("/{number}", axum::routing::get(found)).with_state(Arc::clone(&shelf));
-    let task = tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle();
-    let directory = tempfile::tempdir().unwrap();
-    let allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
-    let options = Options {
-        fetch: Settings { ports: Vec::new(), allow_networks, ..Settings::default() },
-        sync: Durability::Process,
-        ..Options::at(directory.path())
-    };
-    let service = portico_web::open("web", options).await.unwrap();
-    (service, Served { address, shelf, task, _directory: directory })
-}
+use crate::served::{Served, web};
 
 /// A store of data, one of locations, and both as one.
 struct World {
@@ -111,7 +51,7 @@ async fn an_image_that_waits_for_a_location_can_get_data_instead() {
     let world = World::new().await;
     let image = world.make(NewImage { protected: true, ..NewImage::default() }, None).await;
     assert_eq!(image.stores, [""; 0]);
-    let url = world.served.put(Bytes::from_static(b"data"));
+    let url = world.served.put("data");
     let prepared = world.power().prepare(&context(), &image.id, &url).await.unwrap();
     assert_eq!((&prepared.stores[..], prepared.protected), (&["web".to_owned()][..], true));
     assert_eq!(world.both.show(&context(), &image.id).await.unwrap(), prepared);
@@ -127,7 +67,7 @@ async fn a_record_moves_to_where_its_location_is() {
     let world = World::new().await;
     for protected in [false, true] {
         let image = world.make(NewImage { protected, ..NewImage::default() }, None).await;
-        let url = world.served.put(Bytes::from_static(b"data"));
+        let url = world.served.put("data");
         let added = world.power().add(&context(), &image.id, NewLocation::at_url(&url)).await.unwrap();
         assert_eq!((&added.stores[..], added.protected), (&["web".to_owned()][..], protected));
         assert_eq!(world.urls(&added).await, [url]);
@@ -140,7 +80,7 @@ async fn a_record_moves_to_where_its_location_is() {
 async fn a_location_that_gives_no_data_moves_nothing() {
     let world = World::new().await;
     let image = world.make(NewImage::default(), None).await;
-    let url = world.served.put(Bytes::from_static(b"data"));
+    let url = world.served.put("data");
     world.served.clear();
     let answer = world.power().add(&context(), &image.id, NewLocation::at_url(&url)).await;
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Invalid);
@@ -153,7 +93,7 @@ async fn data_that_a_store_holds_and_its_copy_elsewhere_are_one_image() {
     let world = World::new().await;
     let image = world.make(NewImage { protected: true, ..NewImage::default() }, Some(b"data")).await;
     let own = format!("store://memory/{}", image.id);
-    let [first, second] = [(); 2].map(|()| world.served.put(Bytes::from_static(b"data")));
+    let [first, second] = [(); 2].map(|()| world.served.put("data"));
     for (url, urls) in [(&first, vec![&own, &first]), (&second, vec![&own, &first, &second])] {
         let added = world.power().add(&context(), &image.id, NewLocation::at_url(url)).await.unwrap();
         assert_eq!(added.stores, ["memory", "web"]);
@@ -182,12 +122,12 @@ async fn data_that_a_store_holds_and_its_copy_elsewhere_are_one_image() {
 async fn a_copy_that_cannot_be_made_leaves_nothing_behind() {
     let world = World::new().await;
     let image = world.make(NewImage::default(), Some(b"data")).await;
-    let other = world.served.put(Bytes::from_static(b"others"));
+    let other = world.served.put("others");
     let mut digester = Digester::default();
     digester.update(b"daza");
     let wrong = NewLocation {
         known: digester.finish(None).unwrap().into(),
-        ..NewLocation::at_url(world.served.put(Bytes::from_static(b"data")))
+        ..NewLocation::at_url(world.served.put("data"))
     };
     for new in [NewLocation::at_url(other), wrong] {
         let answer = world.power().add(&context(), &image.id, new).await;
@@ -203,7 +143,7 @@ async fn another_copy_gives_the_data_that_a_location_does_not() {
     let (web, memory) = (Arc::clone(&world.web), Arc::clone(&world.memory));
     let both = federation(vec![("web", web), ("memory", memory)]);
     let image = world.make(NewImage::default(), Some(b"data")).await;
-    let url = world.served.put(Bytes::from_static(b"data"));
+    let url = world.served.put("data");
     world.power().add(&context(), &image.id, NewLocation::at_url(url)).await.unwrap();
     world.served.clear();
     // The home does not give it, and is no worse a store for that.

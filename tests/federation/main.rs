@@ -16,6 +16,8 @@ mod noted;
 #[path = "../api/paper.rs"]
 mod paper;
 mod places;
+#[path = "../served/mod.rs"]
+mod served;
 mod weave;
 
 use std::sync::Arc;
@@ -64,20 +66,25 @@ async fn with_a_dead_backend() -> Fixture {
         .with_silent_source()
 }
 
+/// A service that keeps locations, of data on this machine.
+fn serving(served: served::Served, service: Arc<dyn ImageService>) -> Fixture {
+    Fixture::new(service).serving(move |bytes| served.put(bytes))
+}
+
 /// With a store whose data lies elsewhere, before or behind one that takes data, and alone within another.
 async fn with_locations_behind() -> Fixture {
-    let (web, served) = located::web().await;
-    served.fixture(federation(vec![("memory", memory().await), ("web", web)]))
+    let (web, served) = served::web().await;
+    serving(served, federation(vec![("memory", memory().await), ("web", web)]))
 }
 
 async fn with_locations_before() -> Fixture {
-    let (web, served) = located::web().await;
-    served.fixture(federation(vec![("web", web), ("memory", memory().await)]))
+    let (web, served) = served::web().await;
+    serving(served, federation(vec![("web", web), ("memory", memory().await)]))
 }
 
 async fn of_locations_alone() -> Fixture {
-    let (web, served) = located::web().await;
-    served.fixture(federation(vec![("outer", federation(vec![("web", web)]))]))
+    let (web, served) = served::web().await;
+    serving(served, federation(vec![("outer", federation(vec![("web", web)]))]))
 }
 
 mod conformance_of_one {
