@@ -6,11 +6,11 @@
 //! |---|---|
 //! | `exchange` | one request from its head to its answer: id, span, caller, deadline, panic, log line |
 //! | `routes`, `versions` | method and path → action; which minors of the API are served, and why |
-//! | `images`, `list`, `download`, `upload`, `imports`, `tasks`, `members`, `tags`, `stores`, `usage` | the actions |
+//! | `images`, `list`, `download`, `upload`, `imports`, `tasks`, `members`, `tags`, `stores`, `locations`, `usage` | the actions |
 //! | `metadefs` | the catalogue of metadata definitions: its actions, and its JSON |
 //! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
 //! | `query`, `conditions`, `order`, `cursor`, `marks`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
-//! | `attribute`, `patch`, `wire`, `schema` | JSON ⇄ images and changes to them |
+//! | `attribute`, `patch`, `wire`, `places`, `schema` | JSON ⇄ images and changes to them |
 //! | `ranges`, `body`, `request_id`, `partial` | headers and bodies |
 //! | `policy` | which role may do what |
 //! | `fault` | error → status and body |
@@ -25,6 +25,10 @@
 //! * A marker that the caller cannot see is 400, as an unknown one: Glance's 403 tells that the image exists.
 //! * An empty `visibility` is 400: Glance answers with an empty list, in which a mistake is hard to see.
 //! * `name=like:text` lists images that have the text in their name, byte for byte: Glance knows no such operator.
+//! * Locations are told of one's own images alone, as the words of Glance's policy have it and its code does not.
+//! * A patch that changes both attributes and locations changes the attributes first, and then one location after the
+//!   other; those before one that fails stay changed.
+//! * A posted location makes its image active when its data has been read, also if no hash is expected of it.
 //! * `GET /v2` and `GET /v2/` give the document of versions, so that discovery works from there too.
 
 mod answer;
@@ -42,12 +46,14 @@ mod images;
 mod imports;
 mod links;
 mod list;
+mod locations;
 mod marks;
 mod members;
 mod metadefs;
 mod order;
 mod partial;
 mod patch;
+mod places;
 mod policy;
 mod query;
 mod ranges;
@@ -77,6 +83,7 @@ use crate::quotas::Quotas;
 use marks::Marks;
 
 pub use cursor::CursorKey;
+pub use locations::LocationSettings;
 pub use policy::{Policy, Roles};
 
 /// What the front door stands on.
@@ -167,6 +174,8 @@ pub struct Settings {
     pub disk_formats: Vec<String>,
     /// The container formats that an image may have.
     pub container_formats: Vec<String>,
+    /// What is told of where data lies. Default: nothing.
+    pub locations: LocationSettings,
 }
 
 impl Default for Settings {
@@ -191,6 +200,7 @@ impl Default for Settings {
                 "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop",
             ]),
             container_formats: words(&["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"]),
+            locations: LocationSettings::default(),
         }
     }
 }

@@ -24,8 +24,9 @@ pub use imports::ImportSettings;
 pub use keystone::KeystoneSettings;
 pub use report::report;
 pub use settings::{
-    Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, Log, LogFormat,
-    MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile, UnifiedLimits,
+    Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, LocationSettings, Log,
+    LogFormat, MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile,
+    UnifiedLimits,
 };
 pub use tenancy::{OtherProjects, TenancyOfBackend};
 
@@ -58,6 +59,8 @@ pub struct Config {
     pub pages: Pages,
     /// The formats that images may have.
     pub formats: Formats,
+    /// What is told of where data lies, and how posted locations are looked at.
+    pub locations: LocationSettings,
     /// How several backends become one service.
     pub federation: FederationSettings,
     /// How calls to the backends are guarded.
@@ -89,6 +92,7 @@ impl Default for Config {
             limits: Limits::default(),
             pages: Pages::default(),
             formats: Formats::default(),
+            locations: LocationSettings::default(),
             federation: FederationSettings::default(),
             guard: Guard::default(),
             placement: Placement::default(),

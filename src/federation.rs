@@ -28,6 +28,10 @@
 //! while the home is known and silent. Known is who was seen to hold the id in the last [`Settings::hint_age`], and
 //! who was last counted to. What the store of a forgotten copy shows when it returns is its own.
 //!
+//! **Locations.** A backend that takes no data keeps records of data that lies elsewhere ([`mod@locations`]). A record
+//! without data in such a backend already names it as its store, because its data can be nowhere else; it moves when
+//! data is uploaded.
+//!
 //! **Walks.** Every image that exists through a whole walk of pages, and whose sort values do not change, appears
 //! exactly once, whatever else is made, changed or deleted meanwhile, and whichever backends leave or join: what a
 //! silent backend holds is missing from the pages that name it, and what comes with a backend begins at the walk's
@@ -44,6 +48,7 @@ mod health;
 mod hedge;
 mod list;
 mod locate;
+mod locations;
 mod merge;
 mod narrowing;
 mod owners;
@@ -63,7 +68,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, Stores, Summary, Support, Upload,
+    Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Support, Upload,
 };
 
 use aliases::Aliases;
@@ -93,7 +98,8 @@ pub struct Backend {
 /// How a federation behaves. Every bound has a default.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The backend that new images go to when nothing else is said. `None`: the first one that takes writes.
+    /// The backend that new images go to when nothing else is said. `None`: the first one that takes data, or if none
+    /// does, records.
     pub default_store: Option<String>,
     /// Images in a page when the query sets no limit. Default 1000.
     pub page_size: NonZeroUsize,
@@ -182,10 +188,14 @@ impl Federation {
             Some(name) => backends.iter().position(|backend| backend.name == *name).ok_or_else(|| {
                 Error::invalid(format!("the default store '{name}' is none of the backends"))
             })?,
-            None => backends
-                .iter()
-                .position(|backend| backend.service.capabilities().writes.is_yes())
-                .unwrap_or_default(),
+            None => {
+                let first = |takes: fn(&Capabilities) -> bool| {
+                    backends.iter().position(|backend| takes(&backend.service.capabilities()))
+                };
+                first(|can| can.writes.is_yes() && can.uploads.is_yes())
+                    .or_else(|| first(|can| can.writes.is_yes()))
+                    .unwrap_or_default()
+            }
         };
         if backends.is_empty() {
             return Err(Error::invalid("there are no backends"));
@@ -234,8 +244,16 @@ impl Federation {
     fn places(&self) -> Vec<Place<'_>> {
         let backends = self.guards.iter().map(|guard| guard.backend());
         backends
-            .map(|backend| Place { name: &backend.name, writes: backend.service.capabilities().writes })
+            .map(|backend| {
+                let can = backend.service.capabilities();
+                Place { name: &backend.name, writes: can.writes, uploads: can.uploads }
+            })
             .collect()
+    }
+
+    /// Whether a backend takes image data.
+    fn takes_data(&self, source: usize) -> bool {
+        self.guards.get(source).is_some_and(|guard| guard.service().capabilities().uploads.is_yes())
     }
 }
 
@@ -244,8 +262,11 @@ impl ImageService for Federation {
     fn capabilities(&self) -> Capabilities {
         let can = |guard: &Arc<Guard>| guard.service().capabilities();
         let support = |is_there| if is_there { Support::Yes } else { Support::No };
+        let any =
+            |takes: fn(&Capabilities) -> bool| support(self.guards.iter().any(|guard| takes(&can(guard))));
         Capabilities {
-            writes: support(self.guards.iter().any(|guard| can(guard).writes.is_yes())),
+            writes: any(|can| can.writes.is_yes()),
+            uploads: any(|can| can.writes.is_yes() && can.uploads.is_yes()),
             believes_caller: support(self.guards.iter().all(|guard| can(guard).believes_caller.is_yes())),
             ..Capabilities::full()
         }
@@ -295,5 +316,10 @@ impl ImageService for Federation {
 
     fn stores(&self) -> Option<&dyn Stores> {
         Some(self)
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        let keeps = self.guards.iter().any(|guard| guard.service().locations().is_some());
+        keeps.then_some(self as &dyn Locations)
     }
 }

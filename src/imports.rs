@@ -19,6 +19,9 @@
 //! **Several stores.** If all must succeed, the store that keeps the image's record comes last, and what the others have
 //! been given is taken back when one fails, so that the image is queued again as if nothing had been.
 //!
+//! **Locations.** What is to lie elsewhere for good is read once by a task too ([`crate::locations`]), so that the image
+//! says what it is.
+//!
 //! This room must not know HTTP, or which role may do what.
 
 mod job;
@@ -37,9 +40,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use image_service::{
-    Context, Error, ErrorKind, Image, ImageId, ImageService, MemberStatus, Result, Status, Upload, access,
+    Context, Error, ErrorKind, Image, ImageId, ImageService, MemberStatus, MultiHash, Result, Status, Upload,
+    access,
 };
 use portico_fetch::Fetcher;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -152,10 +157,9 @@ impl Imports {
             let task = &entry.task;
             let at_work = matches!(task.status, TaskStatus::Pending | TaskStatus::Processing);
             self.marks().change(&task.image, |mark| {
-                mark.stores = Some((entry.importing.clone(), entry.failed.clone()));
+                mark.stores = entry.lists();
                 if at_work {
-                    mark.task =
-                        Some(Work { id: task.id.clone(), copies: entry.order.source == Source::Copy });
+                    mark.task = Some(Work { id: task.id.clone(), status: entry.order.source.shown_as() });
                 }
             });
             if at_work {
@@ -294,6 +298,9 @@ impl Imports {
     pub async fn import(&self, context: &Context, id: &ImageId, request: Request) -> Result<Option<Task>> {
         let image = self.marks().on(self.service().show(context, id).await?);
         let copies = request.source == Source::Copy;
+        if request.source.method().is_none() {
+            return Err(Error::invalid("this is no way to import"));
+        }
         check_status(&image, &request.source)?;
         for (key, value) in
             [("container_format", &image.container_format), ("disk_format", &image.disk_format)]
@@ -309,40 +316,56 @@ impl Imports {
         if copies && stores.is_empty() {
             return Ok(None);
         }
+        let order = Order {
+            source: request.source,
+            all_must_succeed: request.all_must_succeed,
+            caller: Asker::of(&context.caller),
+            attempts: 0,
+            stores,
+        };
+        let entry = new_entry(context, id, request.kind, request.input, order);
+        self.begin(context, entry).await.map(Some)
+    }
+
+    /// Begins to look at what lies at `url`, which becomes a location of the image if it can be read and has the
+    /// `expected` hash. The image stays queued meanwhile.
+    ///
+    /// # Errors
+    /// `NotFound` and `Forbidden` as for an import; `NotImplemented` if no store keeps locations; `Invalid` for a URL that
+    /// is not allowed, and while a format is unset; `Conflict` if the image is not queued, or a task is at work on it;
+    /// `Unavailable` if too many wait.
+    pub async fn add_location(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        url: String,
+        expected: Option<MultiHash>,
+        input: Value,
+    ) -> Result<Task> {
+        let image = self.marks().on(self.service().show(context, id).await?);
+        access::may_change(&context.caller, &image, Some(MemberStatus::Accepted))?;
+        if image.status != Status::Queued || self.marks().of(id).task.is_some() {
+            return Err(Error::conflict(format!("image '{id}' is not queued, or a task is at work on it")));
+        }
+        let power = self.service().locations().ok_or_else(|| Error::not_implemented("a location"))?;
+        power.prepare(context, id, &url).await?;
+        let order = Order {
+            source: Source::Location { url, expected: expected.map(|hash| (hash.algorithm, hash.value)) },
+            all_must_succeed: true,
+            caller: Asker::of(&context.caller),
+            attempts: 0,
+            stores: Vec::new(),
+        };
+        self.begin(context, new_entry(context, id, Kind::LocationImport, input, order)).await
+    }
+
+    async fn begin(&self, context: &Context, entry: Entry) -> Result<Task> {
+        if self.0.stop.is_cancelled() {
+            return Err(Error::new(ErrorKind::Unavailable, "the service is ending").answered());
+        }
         if self.marks().count().1 >= self.0.settings.waiting.get() {
             return Err(Error::new(ErrorKind::Unavailable, "too many imports wait already").answered());
         }
-        let time = now();
-        let entry = Entry {
-            task: Task {
-                id: uuid::Uuid::new_v4().to_string(),
-                kind: request.kind,
-                status: TaskStatus::Pending,
-                image: id.clone(),
-                owner: context.caller.project.clone(),
-                user: context.caller.user.clone(),
-                request_id: context.request_id.clone(),
-                input: request.input,
-                result: None,
-                message: String::new(),
-                created_at: time,
-                updated_at: time,
-                expires_at: None,
-            },
-            order: Order {
-                source: request.source,
-                all_must_succeed: request.all_must_succeed,
-                caller: Asker::of(&context.caller),
-                attempts: 0,
-                stores: stores.clone(),
-            },
-            importing: stores.into_iter().collect(),
-            failed: BTreeSet::new(),
-        };
-        self.begin(context, entry, copies).await.map(Some)
-    }
-
-    async fn begin(&self, context: &Context, entry: Entry, copies: bool) -> Result<Task> {
         let (id, task) = (entry.task.image.clone(), entry.task.clone());
         let staged = matches!(entry.order.source, Source::Staged);
         let before = self.marks().change(&id, |mark| {
@@ -351,8 +374,8 @@ impl Imports {
                 return None;
             }
             let before = mark.clone();
-            mark.task = Some(Work { id: task.id.clone(), copies });
-            mark.stores = Some((entry.importing.clone(), entry.failed.clone()));
+            mark.task = Some(Work { id: task.id.clone(), status: entry.order.source.shown_as() });
+            mark.stores = entry.lists();
             Some(before)
         });
         let Some(before) = before else {
@@ -534,7 +557,7 @@ impl Imports {
         }
         self.marks().change(&entry.task.image, |mark| {
             if mark.task.as_ref().is_some_and(|work| work.id == entry.task.id) {
-                mark.stores = Some((entry.importing.clone(), entry.failed.clone()));
+                mark.stores = entry.lists();
             }
         });
     }
@@ -565,7 +588,7 @@ impl Imports {
                 return None;
             }
             mark.task = None;
-            mark.stores = Some((entry.importing, entry.failed));
+            mark.stores = entry.lists();
             mark.staged.take()
         });
         self.unstage(&id, Mark { staged, ..Mark::default() }).await;
@@ -685,6 +708,27 @@ impl Drop for Unfinished {
     }
 }
 
+/// A task that is to begin.
+fn new_entry(context: &Context, id: &ImageId, kind: Kind, input: Value, order: Order) -> Entry {
+    let time = now();
+    let task = Task {
+        id: uuid::Uuid::new_v4().to_string(),
+        kind,
+        status: TaskStatus::Pending,
+        image: id.clone(),
+        owner: context.caller.project.clone(),
+        user: context.caller.user.clone(),
+        request_id: context.request_id.clone(),
+        input,
+        result: None,
+        message: String::new(),
+        created_at: time,
+        updated_at: time,
+        expires_at: None,
+    };
+    Entry { task, importing: order.stores.iter().cloned().collect(), failed: BTreeSet::new(), order }
+}
+
 /// Lets through an image whose status is right for data from `source`.
 fn check_status(image: &Image, source: &Source) -> Result<()> {
     let status = image.status;
@@ -697,7 +741,8 @@ fn check_status(image: &Image, source: &Source) -> Result<()> {
             String::from("image with status active cannot be target for import")
         }
         Source::Web { .. } | Source::Image { .. } if status != Status::Queued => {
-            format!("image needs to be in 'queued' state to use '{}' method", source.method())
+            let method = source.method().map_or("", Method::as_str);
+            format!("image needs to be in 'queued' state to use '{method}' method")
         }
         Source::Staged if status != Status::Uploading => {
             String::from("image needs to be staged before 'glance-direct' method can be used")

@@ -19,21 +19,23 @@
 //! api, auth          the Image API v2; the head of a request to a caller
 //! quotas             how much a project may have
 //! imports            data that comes to images by other ways than one upload
+//! locations          what lies at a URL, read before it becomes an image's data
 //! metadefs           the catalogue of metadata definitions
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
 //! tenancy            one backend below a ceiling of visibility, and with other names of projects
 //! crates/keystone    a client of Keystone, for auth, and for backends that need a token of their own
-//! backends/*         memory, local, http: they know the contract and never each other
+//! backends/*         memory, local, http, web: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
 //! crates/format      what image data is, for the federation, which refuses it, and the contract, which measures it
-//! crates/fetch       URLs that clients name, fetched from where they may be, for the imports
+//! crates/catalogue   records of images in SQLite, for the backends that keep their own
+//! crates/fetch       URLs that clients name, fetched from where they may be, for web and for the imports
 //! ```
 //!
 //! | room | must never know |
 //! |---|---|
 //! | `image-service` | HTTP, TOML, which backends exist, that a federation exists |
-//! | `crates/*` | image services, who uses them and why, the configuration's syntax |
+//! | `crates/*` | who uses them and why, the configuration's syntax; but for `catalogue`, image services |
 //! | a backend | other backends, this crate, the dialects of clients |
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `narrowing`, `placement`, `health`, `twins` | clocks, network, logs, async |
@@ -84,6 +86,7 @@ pub mod config;
 pub mod document;
 pub mod federation;
 pub mod imports;
+pub mod locations;
 pub mod metadefs;
 pub mod quotas;
 pub mod registry;

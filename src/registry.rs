@@ -18,6 +18,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "memory", address: None, read: |options| options.plan(portico_memory::open) },
     Kind { name: "local", address: Some("path"), read: |options| options.plan(portico_local::open) },
     Kind { name: "http", address: Some("endpoint"), read: |options| options.plan(portico_http::open) },
+    Kind { name: "web", address: Some("path"), read: |options| options.plan(portico_web::open) },
 ];
 
 /// A kind of backend.

@@ -346,6 +346,10 @@ fn api_settings(config: &Config) -> api::Settings {
         policy: config.policy.clone(),
         disk_formats: config.formats.disk.clone(),
         container_formats: config.formats.container.clone(),
+        locations: api::LocationSettings {
+            show: config.locations.show,
+            direct_url: config.locations.direct_url,
+        },
     }
 }
 

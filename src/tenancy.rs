@@ -16,6 +16,7 @@
 //! This module must not know HTTP, the configuration, or that its store is one of several.
 
 mod list;
+mod locations;
 mod names;
 mod sharing;
 
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Caller, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId,
-    ImageService, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload, Visibility,
+    ImageService, Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload, Visibility,
 };
 
 use names::Names;
@@ -245,6 +246,10 @@ impl ImageService for Tenancy {
 
     fn sharing(&self) -> Option<&dyn Sharing> {
         self.inner.sharing().map(|_| self as &dyn Sharing)
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        self.inner.locations().map(|_| self as &dyn Locations)
     }
 
     /// None: this is around one store, whose own stores nobody asks for.

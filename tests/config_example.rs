@@ -68,6 +68,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("limits", keys_of::<config::Limits>()),
         ("pages", keys_of::<config::Pages>()),
         ("formats", keys_of::<config::Formats>()),
+        ("locations", keys_of::<config::LocationSettings>()),
         ("federation", keys_of::<config::FederationSettings>()),
         ("guard", keys_of::<config::Guard>()),
         ("placement", keys_of::<config::Placement>()),
@@ -81,6 +82,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("local", keys_of::<portico_local::Options>()),
         ("memory", keys_of::<portico_memory::Options>()),
         ("http", keys_of::<portico_http::Options>()),
+        ("web", keys_of::<portico_web::Options>()),
     ])
 }
 
@@ -125,7 +127,7 @@ fn what_is_commented_out_is_without_faults_too() {
         text = text.replace(&format!("/etc/portico/{file}"), &format!("{here}{file}"));
     }
     let loaded = config::parse(Path::new("config.example.toml"), &text).unwrap();
-    assert_eq!(loaded.backends.len(), 3);
+    assert_eq!(loaded.backends.len(), 4);
 }
 
 #[test]
@@ -176,4 +178,9 @@ fn every_option_of_a_backend_it_shows_is_the_default() {
     let default: portico_http::Options =
         least(&["dialect", "endpoint", "ca_file", "client_certificate", "client_key"], 2).try_into().unwrap();
     assert_eq!(format!("{shown:?}"), format!("{default:?}"));
+    let shown: portico_web::Options = options(3).try_into().unwrap();
+    assert_eq!(shown, least(&["path"], 3).try_into().unwrap());
+    // It shows every key of what it may fetch, too.
+    let fetch: BTreeSet<String> = options(3)["fetch"].as_table().unwrap().keys().cloned().collect();
+    assert_eq!(fetch, keys_of::<portico_web::Settings>());
 }

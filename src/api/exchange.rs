@@ -23,8 +23,8 @@ use super::policy::{Policy, Roles};
 use super::routes::{self, Action, Names, Target};
 use super::versions::{self, Storage};
 use super::{
-    Desk, Front, Route, answer, body, download, images, imports, list, members, metadefs, partial, policy,
-    request_id, schema, stores, tags, tasks, unserved, upload, usage,
+    Desk, Front, Route, answer, body, download, images, imports, list, locations, members, metadefs, partial,
+    policy, request_id, schema, stores, tags, tasks, unserved, upload, usage,
 };
 
 /// What every action is given.
@@ -81,7 +81,9 @@ fn named_stores(front: &Front) -> Option<Vec<Store>> {
 }
 
 fn storage(front: &Front) -> Storage {
-    Storage { named: named_stores(front).is_some(), imports: front.imports.is_some() }
+    let imports = front.imports.is_some();
+    let located = imports && front.service.locations().is_some();
+    Storage { named: named_stores(front).is_some(), imports, located }
 }
 
 /// Answers one request.
@@ -201,6 +203,8 @@ async fn act(call: &Call, action: Action, names: &Names, body: Body) -> Result<R
         Action::ListStores => stores::list(call),
         Action::DetailStores => stores::detail(call),
         Action::RemoveCopy => stores::remove_copy(call, name, id).await,
+        Action::ListLocations => locations::list(call, id).await,
+        Action::AddLocation => locations::add(call, id, body).await,
         Action::ShowUsage => usage::show(call).await,
         Action::Metadefs(ask) => metadefs::answer(call, ask, names, body).await,
         Action::Unserved(part) => unserved::answer(call, part, id).await,

@@ -9,7 +9,7 @@ use image_service::{ImageChange, ImageId, Status, Store};
 use super::exchange::Call;
 use super::fault::Fault;
 use super::patch::{Dialect, Patch};
-use super::{answer, body, imports, links, policy, wire};
+use super::{answer, body, imports, links, locations, policy, wire};
 use crate::quotas::Purpose;
 
 pub(super) const STORE: HeaderName = HeaderName::from_static("x-image-meta-store");
@@ -24,7 +24,7 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Fault> {
     image.store = wanted_store(&call.headers, stores.as_deref())?;
     call.admit(Purpose::Create).await?;
     let image = call.service().create(&call.context, image, None).await?;
-    let mut response = answer::json(StatusCode::CREATED, &wire::image(&image));
+    let mut response = answer::json(StatusCode::CREATED, &locations::shown(call, &image).await?);
     let base = links::base(settings, &call.headers);
     answer::set_header(&mut response, LOCATION, &format!("{base}{}", wire::path(&image.id)));
     let methods = imports::names(call);
@@ -49,7 +49,7 @@ pub(super) fn wanted_store(headers: &HeaderMap, stores: Option<&[Store]>) -> Res
 
 pub(super) async fn show(call: &Call, id: &ImageId) -> Result<Response, Fault> {
     let image = call.visible(id).await?;
-    Ok(answer::json(StatusCode::OK, &wire::image(&image)))
+    Ok(answer::json(StatusCode::OK, &locations::shown(call, &image).await?))
 }
 
 pub(super) async fn update(call: &Call, id: &ImageId, body: Body) -> Result<Response, Fault> {
@@ -58,16 +58,24 @@ pub(super) async fn update(call: &Call, id: &ImageId, body: Body) -> Result<Resp
     let patch = Patch::read(&body::json(body, settings).await?, dialect, settings)?;
     let image = call.visible(id).await?;
     if patch.is_empty() {
-        return Ok(answer::json(StatusCode::OK, &wire::image(&image)));
+        return Ok(answer::json(StatusCode::OK, &locations::shown(call, &image).await?));
     }
-    call.permit(&call.policy().modify_image, "change images")?;
-    policy::must_own(&call.context.caller, &image)?;
+    if !patch.is_of_locations_alone() {
+        call.permit(&call.policy().modify_image, "change images")?;
+        policy::must_own(&call.context.caller, &image)?;
+    }
     for visibility in patch.visibilities() {
         call.policy().may_set_visibility(&call.context.caller, Some(visibility))?;
     }
+    let moves = patch.moves();
+    locations::check(call, &image, &moves)?;
     let change = patch.change_to(&image)?;
-    let image = call.service().update(&call.context, id, change, None).await?;
-    Ok(answer::json(StatusCode::OK, &wire::image(&image)))
+    let image = match change.is_empty() && !moves.is_empty() {
+        true => image,
+        false => call.service().update(&call.context, id, change, None).await?,
+    };
+    let image = locations::apply(call, image, moves).await?;
+    Ok(answer::json(StatusCode::OK, &locations::shown(call, &image).await?))
 }
 
 pub(super) async fn delete(call: &Call, id: &ImageId) -> Result<Response, Fault> {

@@ -73,7 +73,7 @@ pub(super) async fn import(call: &Call, id: &ImageId, body: Body) -> Result<Resp
             Fault::bad_request(format!("URI for web-download does not pass filtering: {uri}: {error}"))
         })?,
         Source::Image { .. } => call.permit(&call.policy().download_image, "read image data")?,
-        Source::Staged | Source::Copy => {}
+        Source::Staged | Source::Copy | Source::Location { .. } => {}
     }
     let staged = source == Source::Staged;
     call.admit(if staged { Purpose::ImportStaged } else { Purpose::Import }).await?;

@@ -14,7 +14,7 @@ use super::exchange::Call;
 use super::fault::Fault;
 use super::links::{CURSOR, MARKER, Params};
 use super::query::{self, Listing};
-use super::{answer, partial, wire};
+use super::{answer, locations, partial, wire};
 
 /// A page as it is sent.
 #[derive(Serialize)]
@@ -53,7 +53,8 @@ pub(super) async fn list(call: &Call) -> Result<Response, Fault> {
     if let Some(last) = items.last() {
         call.marks.put(&call.context.caller, last);
     }
-    body.images = items.iter().map(wire::Shown).collect();
+    let places = locations::places_of(call, &items).await?;
+    body.images = items.iter().zip(&places).map(|(image, places)| wire::Shown(image, places)).collect();
     let mut response = answer::json(StatusCode::OK, &body);
     if let Some(report) = partial::report(&sources) {
         response.headers_mut().insert(partial::BACKENDS, report);

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::Settings;
 use super::attribute::{self, Assignment, Kind};
 use super::fault::Fault;
+use super::places::{self, Move};
 
 const V20: &str = "application/openstack-images-v2.0-json-patch";
 const V21: &str = "application/openstack-images-v2.1-json-patch";
@@ -52,6 +53,8 @@ enum Step {
     Set(Set, Assignment),
     /// Removes the property or attribute of this name.
     Remove(String),
+    /// Changes where the data lies.
+    Move(Move),
 }
 
 /// Whether what is set must be there, or must not.
@@ -90,6 +93,20 @@ impl Patch {
         self.0.is_empty()
     }
 
+    /// Whether it changes nothing but where the data lies.
+    pub(super) fn is_of_locations_alone(&self) -> bool {
+        self.0.iter().all(|step| matches!(step, Step::Move(_)))
+    }
+
+    /// What it changes about where the data lies, in order.
+    pub(super) fn moves(&self) -> Vec<Move> {
+        let moves = self.0.iter().filter_map(|step| match step {
+            Step::Move(step) => Some(step.clone()),
+            _ => None,
+        });
+        moves.collect()
+    }
+
     /// Every visibility that one of its steps gives the image, also for a moment only.
     pub(super) fn visibilities(&self) -> impl Iterator<Item = Visibility> {
         self.0.iter().filter_map(|step| match step {
@@ -98,7 +115,7 @@ impl Patch {
         })
     }
 
-    /// The change that it means for `image`, its steps taken in order.
+    /// The change that it means for `image`, its steps taken in order, but for those of locations.
     ///
     /// # Errors
     /// 409 if a property is not there that must be, or is there that must not; 403 if a base attribute is removed.
@@ -121,6 +138,7 @@ impl Patch {
                         _ => assignment.change(&mut change)?,
                     }
                 }
+                Step::Move(_) => {}
                 Step::Remove(key) if attribute::kind(&key) != Kind::Property => {
                     return Err(Fault::forbidden(format!("property {key} may not be removed")));
                 }
@@ -165,15 +183,30 @@ fn step(operation: &Map<String, Value>, dialect: Dialect, settings: &Settings) -
     };
     let path = pointer(path)?;
     let key = single(&path, verb)?;
+    if attribute::kind(key) == Kind::Locations && settings.locations.show {
+        return Ok(Step::Move(relocation(operation, verb, &path)?));
+    }
     attribute::check_writable(key)?;
     if key == "id" {
         return Err(Fault::forbidden("attribute 'id' is read-only"));
     }
     let Some(set) = set else { return Ok(Step::Remove(key.to_owned())) };
-    let Some(value) = operation.get("value") else {
-        return Err(Fault::bad_request(format!("value: operation '{verb}' requires it")));
-    };
-    Ok(Step::Set(set, attribute::assignment(key, value, settings)?))
+    Ok(Step::Set(set, attribute::assignment(key, value(operation, verb)?, settings)?))
+}
+
+fn value<'a>(operation: &'a Map<String, Value>, verb: &str) -> Result<&'a Value, Fault> {
+    let missing = || Fault::bad_request(format!("value: operation '{verb}' requires it"));
+    operation.get("value").ok_or_else(missing)
+}
+
+/// A step that changes where the data lies. That the path is as long as its verb wants it is known.
+fn relocation(operation: &Map<String, Value>, verb: &str, path: &[String]) -> Result<Move, Fault> {
+    let place = path.get(1).map_or(Ok(None), |token| places::place(token))?;
+    match verb {
+        "remove" => Ok(Move::Remove(place)),
+        "replace" => Ok(Move::Replace(places::all_named(value(operation, verb)?)?)),
+        _ => Ok(Move::Add(place, places::named(value(operation, verb)?)?)),
+    }
 }
 
 fn text<'a>(operation: &'a Map<String, Value>, key: &str) -> Result<&'a str, Fault> {
@@ -316,6 +349,38 @@ mod tests {
         }
         assert_eq!(status(Dialect::V21, &json!({"op": "add"})), 400);
         assert!(patched(Dialect::V21, &json!([])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn locations_are_changed_where_they_are_shown() {
+        let locations = crate::api::LocationSettings { show: true, direct_url: false };
+        let settings = Settings { locations, ..Settings::default() };
+        let status = |operation: Value| {
+            let patch = Patch::read(&json!([operation]), Dialect::V21, &settings);
+            patch.map_or_else(
+                |fault| fault.status().as_u16(),
+                |patch| 200 + u16::from(patch.moves().len() != 1),
+            )
+        };
+        let location = json!({"url": "http://x", "metadata": {}});
+        for (expected, operation) in [
+            (200, json!({"op": "add", "path": "/locations/-", "value": location})),
+            (200, json!({"op": "add", "path": "/locations/0", "value": location})),
+            (200, json!({"op": "replace", "path": "/locations", "value": [location]})),
+            (200, json!({"op": "remove", "path": "/locations/0"})),
+            (200, json!({"op": "remove", "path": "/locations/-"})),
+            (400, json!({"op": "add", "path": "/locations", "value": location})),
+            (400, json!({"op": "add", "path": "/locations/x", "value": location})),
+            (400, json!({"op": "add", "path": "/locations/0/0", "value": location})),
+            (400, json!({"op": "add", "path": "/locations/0", "value": [location]})),
+            (400, json!({"op": "add", "path": "/locations/0"})),
+            (400, json!({"op": "replace", "path": "/locations/0", "value": location})),
+            (400, json!({"op": "replace", "path": "/locations", "value": location})),
+            (403, json!({"op": "replace", "path": "/locations", "value": []})),
+            (400, json!({"op": "remove", "path": "/locations"})),
+        ] {
+            assert_eq!(status(operation.clone()), expected, "{operation}");
+        }
     }
 
     fn values() -> impl Strategy<Value = Value> {

@@ -48,7 +48,16 @@ pub struct Policy {
     pub deactivate: Roles,
     /// Letting them read it again. Default: `member`.
     pub reactivate: Roles,
-    /// Removing the copy in one store, which Glance keeps under the same name. Default: administrators alone.
+    /// Seeing where the data of one's own images lies, if that is shown. Default: `reader`, `member`.
+    pub get_image_location: Roles,
+    /// Saying where the data of images lies, and being believed. Default: `member`.
+    pub set_image_location: Roles,
+    /// Saying so, and being believed when it has been looked at. Default: `service`, `member`.
+    pub add_image_location: Roles,
+    /// Seeing where the data of any image lies, as other services want to. Default: `service`.
+    pub fetch_image_location: Roles,
+    /// Removing a location, or the copy in one store, which Glance keeps under the same name. Default: administrators
+    /// alone.
     pub delete_image_location: Roles,
     /// Copying an image to other stores, whosever it is. Default: administrators alone.
     pub copy_image: Roles,
@@ -83,6 +92,10 @@ impl Default for Policy {
             delete_member: members(),
             deactivate: members(),
             reactivate: members(),
+            get_image_location: readers(),
+            set_image_location: members(),
+            add_image_location: Roles::of(&["service", "member"]),
+            fetch_image_location: Roles::of(&["service"]),
             delete_image_location: Roles::of(&[]),
             copy_image: Roles::of(&[]),
             tasks_api_access: Roles::of(&[]),

@@ -47,6 +47,8 @@ pub(super) enum Action {
     ListStores,
     DetailStores,
     RemoveCopy,
+    ListLocations,
+    AddLocation,
     ShowUsage,
     Metadefs(Ask),
     Unserved(Part),
@@ -67,6 +69,7 @@ impl Action {
             | Self::Stage
             | Self::Import
             | Self::CreateTask
+            | Self::AddLocation
             | Self::AddMember
             | Self::SetMemberStatus => Rule::Taken,
             Self::ListImages | Self::ChooseVersion | Self::ListVersions | Self::CheckHealth => Rule::Ignored,
@@ -98,10 +101,7 @@ const TABLE: &[Row] = &[
     ("/v2/images/{id}/stage", &[("PUT", Action::Stage)]),
     ("/v2/images/{id}/import", &[("POST", Action::Import)]),
     ("/v2/images/{id}/tasks", &[("GET", Action::ListTasksOfImage)]),
-    (
-        "/v2/images/{id}/locations",
-        &[("GET", Action::Unserved(Part::Locations)), ("POST", Action::Unserved(Part::Locations))],
-    ),
+    ("/v2/images/{id}/locations", &[("GET", Action::ListLocations), ("POST", Action::AddLocation)]),
     ("/v2/images/{id}/members", &[("GET", Action::ListMembers), ("POST", Action::AddMember)]),
     (
         "/v2/images/{id}/members/{name}",

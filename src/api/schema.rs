@@ -78,7 +78,30 @@ fn written_by_clients(settings: &Settings) -> Map<String, Value> {
         "min_disk": {"type": "integer", "description": "GiB of disk that an instance needs."},
         "min_ram": {"type": "integer", "description": "MiB of memory that an instance needs."},
         "tags": {"type": "array", "items": tag, "description": "Words to find the image by."},
+        "locations": {"type": "array", "items": location(), "description": "Where the data lies."},
     }))
+}
+
+fn location() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "url": {"type": "string"},
+            "metadata": {"type": "object"},
+            "validation_data": {
+                "type": "object",
+                "writeOnly": true,
+                "additionalProperties": false,
+                "properties": {
+                    "checksum": {"type": "string", "minLength": 32, "maxLength": 32},
+                    "os_hash_algo": {"type": "string", "maxLength": 64},
+                    "os_hash_value": {"type": "string", "maxLength": 128},
+                },
+                "required": ["os_hash_algo", "os_hash_value"],
+            },
+        },
+        "required": ["url", "metadata"],
+    })
 }
 
 fn written_by_the_service() -> Map<String, Value> {
@@ -93,6 +116,7 @@ fn written_by_the_service() -> Map<String, Value> {
         "created_at": {"type": "string", "description": "When the image was made."},
         "updated_at": {"type": "string", "description": "When the image last changed."},
         "stores": {"type": "string", "description": "Stores that hold the data, separated by commas."},
+        "direct_url": {"type": "string", "description": "URL of the data."},
         "self": {"type": "string", "description": "Path of the image."},
         "file": {"type": "string", "description": "Path of the data."},
         "schema": {"type": "string", "description": "Path of this schema."},
@@ -144,7 +168,7 @@ enum Detail {
 
 fn task(detail: Detail) -> Value {
     let statuses = TaskStatus::ALL.map(TaskStatus::as_str);
-    let kinds = [Kind::Import, Kind::ApiImageImport].map(Kind::as_str);
+    let kinds = [Kind::Import, Kind::ApiImageImport, Kind::LocationImport].map(Kind::as_str);
     let mut properties = object(json!({
         "id": {"type": "string", "pattern": UUID, "description": "Names the task."},
         "type": {"type": "string", "enum": kinds, "description": "What kind of task it is."},
@@ -186,6 +210,7 @@ fn collection(name: &str, items: Value, pages: &[&str]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::places::Places;
     use crate::api::wire;
     use image_service::{Caller, NewImage, Timestamp};
 
@@ -194,7 +219,8 @@ mod tests {
         let mut it = NewImage::default().into_image(&Caller::member_of("a"), Timestamp::now()).unwrap();
         it.stores = vec!["a".into()];
         let schema = image(&Settings::default());
-        for (key, value) in wire::image(&it).as_object().unwrap() {
+        let places = Places { locations: Some(Vec::new()), direct_url: Some("http://x".into()) };
+        for (key, value) in wire::image(&it, &places).as_object().unwrap() {
             let property = &schema["properties"][key];
             assert!(property.is_object(), "{key} is not in the schema");
             assert_eq!(property.get("is_base"), None, "{key}");

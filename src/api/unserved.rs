@@ -17,7 +17,6 @@ use super::fault::Fault;
 pub(super) enum Part {
     Stage,
     Import,
-    Locations,
     Tasks,
     Task,
     TaskWrite,
@@ -46,10 +45,6 @@ pub(super) async fn answer(call: &Call, part: Part, id: &ImageId) -> Result<Resp
             Err(Fault::not_found(
                 "staging and import are not supported at this site; upload to the image's file",
             ))
-        }
-        Part::Locations => {
-            call.service().show(&call.context, id).await?;
-            Err(Fault::forbidden("it's not allowed to use locations if locations are invisible"))
         }
         Part::Tasks => Ok(list(&json!({"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}))),
         Part::Task => Err(Fault::not_found("no task found with this ID")),

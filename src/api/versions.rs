@@ -17,16 +17,19 @@ struct Version {
     needs: Storage,
 }
 
-const NOTHING: Storage = Storage { named: false, imports: false };
-const STORES: Storage = Storage { named: true, imports: false };
-const IMPORTS: Storage = Storage { named: false, imports: true };
-const BOTH: Storage = Storage { named: true, imports: true };
+const NOTHING: Storage = Storage { named: false, imports: false, located: false };
+const STORES: Storage = Storage { named: true, imports: false, located: false };
+const IMPORTS: Storage = Storage { named: false, imports: true, located: false };
+const BOTH: Storage = Storage { named: true, imports: true, located: false };
+const LOCATED: Storage = Storage { named: true, imports: true, located: true };
 
 /// The minor that is `CURRENT`; all others are `SUPPORTED`.
 const CURRENT: &str = "2.7";
 
-/// Not here: 2.9 a mere bump, 2.14 and 2.16 cache, 2.17 locations, 2.18 cache cleaning.
+/// Not here: 2.9 a mere bump, 2.14 and 2.16 cache, 2.18 cache cleaning.
 const VERSIONS: &[Version] = &[
+    // Locations by themselves.
+    Version { minor: "2.17", needs: LOCATED },
     // Details of stores.
     Version { minor: "2.15", needs: STORES },
     // Usage of quotas. Glance too offers it only with stores.
@@ -45,7 +48,7 @@ const VERSIONS: &[Version] = &[
     Version { minor: "2.6", needs: IMPORTS },
     // Community and shared visibility.
     Version { minor: "2.5", needs: NOTHING },
-    // Stricter locations, which are never shown here.
+    // Stricter locations.
     Version { minor: "2.4", needs: NOTHING },
     // Deactivate and reactivate.
     Version { minor: "2.3", needs: NOTHING },
@@ -64,12 +67,14 @@ pub(super) struct Storage {
     pub(super) named: bool,
     /// Imports.
     pub(super) imports: bool,
+    /// A store that keeps images whose data lies at URLs, which are read by imports.
+    pub(super) located: bool,
 }
 
 impl Storage {
     /// Whether it has all of `needs`.
     const fn has(self, needs: Self) -> bool {
-        (self.named || !needs.named) && (self.imports || !needs.imports)
+        (self.named || !needs.named) && (self.imports || !needs.imports) && (self.located || !needs.located)
     }
 }
 
@@ -148,6 +153,7 @@ mod tests {
         assert_eq!(ids(STORES), "v2.15 v2.13 v2.10 v2.8 v2.7 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
         assert_eq!(ids(IMPORTS), "v2.12 v2.7 v2.6 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
         assert_eq!(ids(BOTH), "v2.15 v2.13 v2.12 v2.11 v2.10 v2.8 v2.7 v2.6 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
+        assert_eq!(ids(LOCATED), format!("v2.17 {}", ids(BOTH)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Settings;
 use super::attribute;
 use super::fault::Fault;
+use super::places::{self, Places};
 
 /// Properties in which a Glance behind us remembers which of its hosts is at work.
 const HIDDEN: [&str; 2] = ["os_glance_stage_host", "os_glance_hash_op_host"];
@@ -46,16 +47,16 @@ pub(super) fn path(id: &ImageId) -> String {
 }
 
 /// An image, its properties next to its attributes. Where they share a name, the attribute is what is shown.
-pub(super) fn image(image: &Image) -> Value {
-    serde_json::to_value(Shown(image)).expect("an image has only text for keys")
+pub(super) fn image(image: &Image, places: &Places) -> Value {
+    serde_json::to_value(Shown(image, places)).expect("an image has only text for keys")
 }
 
 /// An image as [`image`] shows it, to be written without being built first: lists have a thousand of them.
-pub(super) struct Shown<'a>(pub(super) &'a Image);
+pub(super) struct Shown<'a>(pub(super) &'a Image, pub(super) &'a Places);
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let image = self.0;
+        let Shown(image, places) = self;
         let path = path(&image.id);
         let mut shown = serializer.serialize_map(None)?;
         shown.serialize_entry("id", image.id.as_str())?;
@@ -84,9 +85,21 @@ impl Serialize for Shown<'_> {
         if in_stores {
             shown.serialize_entry("stores", &image.stores.join(","))?;
         }
+        if let Some(locations) = &places.locations {
+            let locations: Vec<Value> = locations.iter().map(places::location).collect();
+            shown.serialize_entry("locations", &locations)?;
+        }
+        if let Some(direct_url) = &places.direct_url {
+            shown.serialize_entry("direct_url", direct_url)?;
+        }
         for (key, value) in &image.properties {
             let key = key.as_str();
-            let taken = ATTRIBUTES.contains(&key) || in_stores && key == "stores";
+            let taken = match key {
+                "stores" => in_stores,
+                // No property of these names is believed.
+                "locations" | "direct_url" => true,
+                key => ATTRIBUTES.contains(&key),
+            };
             if !taken && !HIDDEN.contains(&key) {
                 shown.serialize_entry(key, value)?;
             }
@@ -131,11 +144,11 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_an_image_without_properties_are_its_attributes_each_once() {
-        let text = serde_json::to_string(&Shown(&queued())).unwrap();
+        let text = serde_json::to_string(&Shown(&queued(), &Places::default())).unwrap();
         for attribute in ATTRIBUTES {
             assert_eq!(text.matches(&format!("\"{attribute}\":")).count(), 1, "{attribute} in {text}");
         }
-        assert_eq!(image(&queued()).as_object().unwrap().len(), ATTRIBUTES.len());
+        assert_eq!(image(&queued(), &Places::default()).as_object().unwrap().len(), ATTRIBUTES.len());
     }
 
     #[test]
@@ -144,7 +157,7 @@ mod tests {
         for key in ["name", "id", "self", "colour", "os_glance_stage_host"] {
             it.properties.insert(key.to_owned(), "property".to_owned());
         }
-        let shown = image(&it);
+        let shown = image(&it, &Places::default());
         assert_eq!(shown["name"], Value::Null);
         assert_eq!(shown["id"], it.id.as_str());
         assert_eq!(shown["self"], format!("/v2/images/{}", it.id));
@@ -155,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_unset_is_null_and_stores_appear_when_there_are_any() {
         let mut it = queued();
-        let shown = image(&it);
+        let shown = image(&it, &Places::default());
         for key in
             ["name", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "disk_format"]
         {
@@ -165,7 +178,7 @@ mod tests {
         assert_eq!(shown.get("stores"), None);
         it.stores = vec!["a".into(), "b".into()];
         it.hash = Some(MultiHash { algorithm: "sha512".into(), value: "00".into() });
-        let shown = image(&it);
+        let shown = image(&it, &Places::default());
         assert_eq!((&shown["stores"], &shown["os_hash_algo"]), (&json!("a,b"), &json!("sha512")));
     }
 

@@ -323,6 +323,16 @@ impl Default for Formats {
     }
 }
 
+/// `[locations]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LocationSettings {
+    /// Whether images show all locations of their data to their owners, and patches change them. Default: no.
+    pub show: bool,
+    /// Whether images show their owners the URL of the first location. Default: no.
+    pub direct_url: bool,
+}
+
 /// `[federation]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -469,7 +479,7 @@ impl Guard {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Placement {
-    /// The backend that new images go to if the request names none. Default: the first that takes writes.
+    /// The backend that new images go to if the request names none. Default: the first that takes data.
     pub default: Option<String>,
 }
 

@@ -92,7 +92,9 @@ impl Federation {
         if located.copies.home == target {
             return Ok(());
         }
-        self.move_record(context, &located, target).await
+        let home = located.copies.home;
+        self.copy_record(context, &located, target).await?;
+        self.leave(context, &located.image, home).await
     }
 
     /// The number of a store that takes data.
@@ -100,8 +102,8 @@ impl Federation {
         let Some(target) = self.guards.iter().position(|guard| guard.backend().name == store) else {
             return Err(Error::conflict(format!("there is no store '{store}'")));
         };
-        if !self.guard(target)?.service().capabilities().writes.is_yes() {
-            return Err(Error::forbidden(format!("store '{store}' takes no writes")));
+        if !self.takes_data(target) {
+            return Err(Error::forbidden(format!("store '{store}' takes no data")));
         }
         Ok(target)
     }

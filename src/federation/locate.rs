@@ -283,7 +283,9 @@ impl Federation {
 
     /// Puts the names of its stores into an image.
     pub(super) fn named(&self, mut image: Image, copies: Copies, silent: Vec<usize>) -> Located {
-        let names = copies.with_data.iter().filter_map(|source| self.name_of(*source));
+        let mut waits_at = copies.sources.iter().filter(|source| !self.takes_data(**source));
+        let waits_at = waits_at.next().filter(|_| !image.has_data());
+        let names = copies.with_data.iter().chain(waits_at).filter_map(|source| self.name_of(*source));
         image.stores = names.map(str::to_owned).collect();
         Located { native: image.id.clone(), image, copies, standings: Vec::new(), silent }
     }

@@ -12,6 +12,17 @@ pub(super) struct Place<'a> {
     pub(super) name: &'a str,
     /// Whether it takes writes.
     pub(super) writes: Support,
+    /// Whether it takes image data.
+    pub(super) uploads: Support,
+}
+
+/// What is to be put in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// The record of an image.
+    Record,
+    /// Image data.
+    Data,
 }
 
 /// The sources that hold an image.
@@ -34,12 +45,13 @@ impl Copies {
     }
 }
 
-/// Chooses the store for a new image: the one asked for, else the default. It is never another one, even if
+/// Chooses the store for a new image, or its data: the one asked for, else the default. It is never another one, even if
 /// the chosen one then refuses.
 ///
 /// # Errors
-/// `Invalid` if no store has that name; `Forbidden` if it takes no writes.
-pub(super) fn choose(places: &[Place<'_>], asked: Option<&str>, default: usize) -> Result<usize> {
+/// `Invalid` if no store has that name; `Forbidden` if it takes no writes, or is to take data and takes none. The default
+/// itself says so.
+pub(super) fn choose(places: &[Place<'_>], asked: Option<&str>, default: usize, load: Load) -> Result<usize> {
     let chosen = match asked {
         None => default,
         Some(name) => places
@@ -50,6 +62,12 @@ pub(super) fn choose(places: &[Place<'_>], asked: Option<&str>, default: usize) 
     match places.get(chosen) {
         Some(place) if !place.writes.is_yes() => {
             Err(Error::forbidden(format!("store '{}' takes no writes", place.name)))
+        }
+        Some(place) if asked.is_some() && load == Load::Data && !place.uploads.is_yes() => {
+            Err(Error::forbidden(format!(
+                "store '{}' takes no data: it keeps images whose data lies elsewhere",
+                place.name
+            )))
         }
         Some(_) => Ok(chosen),
         None => Err(Error::invalid("there is no store to put the image in")),
@@ -145,10 +163,19 @@ mod tests {
 
     #[test]
     fn a_write_goes_where_it_was_told_to_or_nowhere() {
-        let places = [Place { name: "a", writes: Support::Yes }, Place { name: "b", writes: Support::No }];
-        assert_eq!(choose(&places, None, 0).unwrap(), 0);
-        assert_eq!(choose(&places, Some("a"), 1).unwrap(), 0);
-        assert_eq!(choose(&places, Some("b"), 0).unwrap_err().kind(), ErrorKind::Forbidden);
-        assert_eq!(choose(&places, Some("c"), 0).unwrap_err().kind(), ErrorKind::Invalid);
+        let place = |name, writes, uploads| Place { name, writes, uploads };
+        let (yes, no) = (Support::Yes, Support::No);
+        let places = [place("a", yes, yes), place("b", no, no), place("records", yes, no)];
+        let chosen =
+            |asked, default, load| choose(&places, asked, default, load).map_err(|error| error.kind());
+        for load in [Load::Record, Load::Data] {
+            assert_eq!(chosen(None, 0, load), Ok(0));
+            assert_eq!(chosen(Some("a"), 1, load), Ok(0));
+            assert_eq!(chosen(Some("b"), 0, load), Err(ErrorKind::Forbidden));
+            assert_eq!(chosen(Some("c"), 0, load), Err(ErrorKind::Invalid));
+        }
+        assert_eq!(chosen(Some("records"), 0, Load::Record), Ok(2));
+        assert_eq!(chosen(Some("records"), 0, Load::Data), Err(ErrorKind::Forbidden));
+        assert_eq!(chosen(None, 2, Load::Data), Ok(2));
     }
 }

@@ -109,7 +109,7 @@ impl Stores for Federation {
                     kind: backend.kind.clone(),
                     description: backend.description.clone(),
                     is_default: number == self.default,
-                    read_only: !backend.service.capabilities().writes.is_yes(),
+                    read_only: !(backend.service.capabilities().writes.is_yes() && self.takes_data(number)),
                 }
             })
             .collect()

@@ -10,7 +10,7 @@ use super::formats;
 use super::guard::Guard;
 use super::locate::Located;
 use super::narrowing::{self, Parts, Standing};
-use super::placement;
+use super::placement::{self, Load};
 use super::{Federation, Formats};
 
 impl Federation {
@@ -23,7 +23,8 @@ impl Federation {
     ) -> Result<Image> {
         let with_data = data.as_mut().and_then(|data| data.store.take());
         let asked = image.store.take().or(with_data);
-        let target = placement::choose(&self.places(), asked.as_deref(), self.default)?;
+        let load = if data.is_some() { Load::Data } else { Load::Record };
+        let target = placement::choose(&self.places(), asked.as_deref(), self.default, load)?;
         if let Some(id) = &image.id {
             self.require_unused(context, id, target).await?;
         }
@@ -59,21 +60,32 @@ impl Federation {
         data = self.checked(data, disk.as_deref(), container.as_deref());
         let home = located.copies.home;
         let target = match data.store.take() {
-            Some(name) => placement::choose(&self.places(), Some(&name), home)?,
-            None => home,
+            Some(name) => placement::choose(&self.places(), Some(&name), home, Load::Data)?,
+            None => self.where_data_goes(&located),
         };
+        // Whoever has data already says so.
+        let target = if located.image.status == Status::Queued { target } else { home };
         let id = &located.native;
-        if target != home && located.image.status == Status::Queued {
-            self.move_record(context, &located, target).await?;
-            let guard = self.guard(target)?;
-            let update = |data| guard.service().update(context, id, change, data);
-            let image = guard.upload("update", Some(data), update).await?;
-            return Ok(self.as_held_by(image, target));
+        if target != home {
+            self.copy_record(context, &located, target).await?;
+            self.leave(context, &located.image, home).await?;
         }
-        let guard = self.guard(home)?;
+        let guard = self.guard(target)?;
         let update = |data| guard.service().update(context, id, change, data);
         let image = guard.upload("update", Some(data), update).await?;
-        Ok(self.as_held_by(image, home))
+        let waiting = located.copies.sources.iter().filter(|source| !self.takes_data(**source));
+        for source in waiting.filter(|source| **source != target && **source != home) {
+            self.leave_behind(context, &located.image, *source).await;
+        }
+        Ok(self.as_held_by(image, target))
+    }
+
+    /// Where the data of an image goes if no store is named: to its home, or if that takes none, because the image waits
+    /// there for a location, to another backend that holds its record, or the default one.
+    fn where_data_goes(&self, located: &Located) -> usize {
+        let copies = &located.copies;
+        let places = [copies.home].into_iter().chain(copies.sources.iter().copied()).chain([self.default]);
+        places.into_iter().find(|source| self.takes_data(*source)).unwrap_or(copies.home)
     }
 
     /// The upload, held to the format that its image declares.
@@ -148,11 +160,12 @@ impl Federation {
         Ok(())
     }
 
-    /// Moves a record without data to another backend, as an upload that names a store wants it.
+    /// Makes the record of an image without data in another backend too, as an upload that names a store, or a location,
+    /// wants it.
     ///
-    /// It is made there before it is deleted here, so at no time is it nowhere; while it is in both it is one
-    /// image still, because neither has data.
-    pub(super) async fn move_record(
+    /// It is [left](Self::leave) behind when it is there, so at no time is it nowhere; while it is in both it is one image
+    /// still, because neither has data.
+    pub(super) async fn copy_record(
         &self,
         context: &Context,
         located: &Located,
@@ -174,14 +187,29 @@ impl Federation {
         }
         self.census.add(target, [&image.id]);
         self.census.forget_vain();
+        Ok(())
+    }
+
+    /// Deletes the record of an image without data, which is in another backend from now on.
+    pub(super) async fn leave(&self, context: &Context, image: &Image, source: usize) -> Result<()> {
+        let from = self.guard(source)?;
+        self.owners.forget(&image.id);
         if image.protected {
             let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
             from.write("update", from.service().update(context, &image.id, unprotect, None)).await?;
         }
         from.write("delete", from.service().delete(context, &image.id)).await?;
-        self.census.remove(located.copies.home, &image.id);
-        self.owners.leave(&image.id, located.copies.home);
+        self.census.remove(source, &image.id);
+        self.owners.leave(&image.id, source);
         Ok(())
+    }
+
+    /// As [`leave`](Self::leave), when the image has data elsewhere already, so that a failure is no reason to fail.
+    pub(super) async fn leave_behind(&self, context: &Context, image: &Image, source: usize) {
+        if let Err(error) = self.leave(context, image, source).await {
+            let store = self.name_of(source).unwrap_or_default();
+            tracing::warn!(image = %image.id, store, %error, "a record without data stays behind");
+        }
     }
 
     /// Deletes an image and all its copies, its home last, so that what is left after a failure is the image.
@@ -205,8 +233,8 @@ impl Federation {
         Ok(())
     }
 
-    fn as_held_by(&self, mut image: Image, source: usize) -> Image {
-        let name = self.name_of(source).filter(|_| image.has_data());
+    pub(super) fn as_held_by(&self, mut image: Image, source: usize) -> Image {
+        let name = self.name_of(source).filter(|_| image.has_data() || !self.takes_data(source));
         image.stores = name.map(str::to_owned).into_iter().collect();
         image
     }
@@ -230,6 +258,7 @@ pub(super) fn not_narrowed(guard: &Guard, answer: Result<()>) -> Result<()> {
     Err(Error::new(error.kind(), message).with_source(error))
 }
 
+/// The projects that an image of `guard` is shared with.
 pub(super) async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<Vec<String>> {
     let Some(sharing) = guard.service().sharing().filter(|_| image.visibility == Visibility::Shared) else {
         return Ok(Vec::new());

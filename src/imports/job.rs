@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use image_service::{
-    ByteStream, Context, Error, ErrorKind, Image, ImageChange, ImageId, Result, Status, Stores, Upload,
+    ByteStream, Context, Error, ErrorKind, Image, ImageChange, ImageId, MultiHash, Result, Status, Stores,
+    Upload,
 };
 
 use super::Imports;
 use super::journal::Entry;
 use super::model::Source;
+use crate::locations;
+
+/// How often to look, while what lies at a URL is read, whether the image is still to have it.
+const LOOK: Duration = Duration::from_secs(10);
 
 impl Imports {
     /// Does the work of a task. What it can be repeated from is written down as it goes.
@@ -29,6 +35,9 @@ impl Imports {
             context.caller.roles.insert(String::from("admin"));
         }
         let id = entry.task.image.clone();
+        if let Source::Location { url, expected } = &entry.order.source {
+            return self.look_at(&context, &id, url, expected.clone()).await;
+        }
         let undo = match self.take_over(entry, &context).await {
             Ok(undo) => undo,
             Err(error) => {
@@ -47,6 +56,22 @@ impl Imports {
             tracing::warn!(image = %id, %error, "what was taken over from another image stays");
         }
         filled
+    }
+
+    /// Reads what lies at a URL, and makes that a location of the image.
+    async fn look_at(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        url: &str,
+        expected: Option<(String, String)>,
+    ) -> Result<()> {
+        if self.service().show(context, id).await?.has_data() {
+            return Ok(());
+        }
+        let expected = expected.map(|(algorithm, value)| MultiHash { algorithm, value });
+        let known = locations::examine(self.service(), context, id, url, expected, LOOK).await?;
+        locations::add(self.service(), context, id, url, known).await.map(drop)
     }
 
     /// Gives data to an image in a service without named stores.
@@ -151,7 +176,9 @@ impl Imports {
                     let fetched = self.0.fetcher.open(uri).await?;
                     (fetched.stream, fetched.size)
                 }
-                Source::Copy => return Err(Error::conflict("the image is no longer active")),
+                Source::Copy | Source::Location { .. } => {
+                    return Err(Error::conflict("the image is no longer active"));
+                }
                 Source::Image { id, region } => {
                     let context = Context { prefer: self.preferred(region), ..context.clone() };
                     self.data_of(&context, &ImageId::lookup(id.as_str()), "the other image").await?

@@ -63,6 +63,14 @@ pub(super) struct Entry {
     pub(super) failed: BTreeSet<String>,
 }
 
+impl Entry {
+    /// What the image is to tell of stores: those that the task has still to do, and those that have failed.
+    pub(super) fn lists(&self) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
+        let has = self.task.kind != Kind::LocationImport;
+        has.then(|| (self.importing.clone(), self.failed.clone()))
+    }
+}
+
 /// Data in the staging area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stage {
@@ -266,7 +274,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let status: String = row.get("status")?;
     let task = Task {
         id: row.get("id")?,
-        kind: Kind::named(&row.get::<_, String>("kind")?),
+        kind: Kind::named(&row.get::<_, String>("kind")?).ok_or_else(|| unreadable("kind"))?,
         status: TaskStatus::named(&status).ok_or_else(|| unreadable("status"))?,
         image: ImageId::lookup(row.get::<_, String>("image")?),
         owner: row.get("owner")?,

@@ -35,8 +35,8 @@ pub(super) struct Staged {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Work {
     pub(super) id: String,
-    /// Whether the image is active all the while, and gets another copy.
-    pub(super) copies: bool,
+    /// The status that the image is shown with all the while, if it is another than its store's.
+    pub(super) status: Option<Status>,
 }
 
 impl Mark {
@@ -47,7 +47,7 @@ impl Mark {
     /// The status that the image is shown with, whatever its store says.
     pub(super) fn status(&self) -> Option<Status> {
         match (&self.task, &self.staged) {
-            (Some(work), _) => (!work.copies).then_some(Status::Importing),
+            (Some(work), _) => work.status,
             (None, Some(_)) => Some(Status::Uploading),
             (None, None) => None,
         }

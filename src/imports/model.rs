@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use image_service::{Caller, Context, Error, ImageId, Result};
+use image_service::{Caller, Context, Error, ImageId, Result, Status};
 use portico_fetch::Settings as FetchSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -143,6 +143,13 @@ pub enum Source {
     },
     /// From a store that the image is in.
     Copy,
+    /// From a URL, where it stays: it is read, to tell what it is.
+    Location {
+        /// The URL.
+        url: String,
+        /// The algorithm and the value of the strong hash that it must have, if any.
+        expected: Option<(String, String)>,
+    },
     /// From another image.
     Image {
         /// Its id.
@@ -153,14 +160,23 @@ pub enum Source {
 }
 
 impl Source {
-    /// The method that brings data from there.
+    /// The method that brings data from there, if it is one of import.
     #[must_use]
-    pub const fn method(&self) -> Method {
+    pub const fn method(&self) -> Option<Method> {
         match self {
-            Self::Staged => Method::GlanceDirect,
-            Self::Web { .. } => Method::WebDownload,
-            Self::Copy => Method::CopyImage,
-            Self::Image { .. } => Method::GlanceDownload,
+            Self::Staged => Some(Method::GlanceDirect),
+            Self::Web { .. } => Some(Method::WebDownload),
+            Self::Copy => Some(Method::CopyImage),
+            Self::Image { .. } => Some(Method::GlanceDownload),
+            Self::Location { .. } => None,
+        }
+    }
+
+    /// The status that the image is shown with while data comes from there, if it is another than its store's.
+    pub(super) const fn shown_as(&self) -> Option<Status> {
+        match self {
+            Self::Staged | Self::Web { .. } | Self::Image { .. } => Some(Status::Importing),
+            Self::Copy | Self::Location { .. } => None,
         }
     }
 }
@@ -172,6 +188,8 @@ pub enum Kind {
     Import,
     /// Asked of an image.
     ApiImageImport,
+    /// A location that is looked at.
+    LocationImport,
 }
 
 impl Kind {
@@ -181,11 +199,14 @@ impl Kind {
         match self {
             Self::Import => "import",
             Self::ApiImageImport => "api_image_import",
+            Self::LocationImport => "location_import",
         }
     }
 
-    pub(super) fn named(name: &str) -> Self {
-        if name == "import" { Self::Import } else { Self::ApiImageImport }
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::Import, Self::ApiImageImport, Self::LocationImport]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 }
 

@@ -7,8 +7,8 @@
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Field, Filter, Image, ImageChange, ImageId,
-    ImageService, NewImage, Page, Query, Result, Sharing, Sort, SortKey, SourceReport, SourceState, Status,
-    Store, Stores, Summary, Upload,
+    ImageService, Location, Locations, NewImage, NewLocation, Page, Query, Result, Sharing, Sort, SortKey,
+    SourceReport, SourceState, Status, Store, Stores, Summary, Upload,
 };
 
 use super::Imports;
@@ -118,7 +118,7 @@ impl Overlaid {
         let mark = self.mark(id);
         let Some(status) = mark.status() else {
             if data.is_some() && mark.task.is_some() {
-                return Err(Error::conflict("data is being copied from the image"));
+                return Err(Error::conflict("an import is at work on the image"));
             }
             return Ok(());
         };
@@ -144,12 +144,18 @@ impl Overlaid {
         self.below().stores().ok_or_else(|| Error::not_implemented("keeping images in several stores"))
     }
 
-    fn check_idle(&self, id: &ImageId) -> Result<()> {
+    fn locations_below(&self) -> Result<&dyn Locations> {
+        self.below().locations().ok_or_else(|| Error::not_implemented("a location"))
+    }
+
+    /// Lets through an image on which no import is at work. Who cannot see it hears that instead.
+    async fn require_idle(&self, context: &Context, id: &ImageId) -> Result<()> {
         let mark = self.mark(id);
-        if mark.task.is_some() || mark.staged.is_some() {
-            return Err(Error::conflict("an import is at work on the image"));
+        if mark.task.is_none() && mark.staged.is_none() {
+            return Ok(());
         }
-        Ok(())
+        self.below().show(context, id).await?;
+        Err(Error::conflict("an import is at work on the image"))
     }
 }
 
@@ -247,6 +253,45 @@ impl ImageService for Overlaid {
     fn stores(&self) -> Option<&dyn Stores> {
         self.below().stores().map(|_| self as &dyn Stores)
     }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        self.below().locations().map(|_| self as &dyn Locations)
+    }
+}
+
+#[async_trait]
+impl Locations for Overlaid {
+    fn check(&self, url: &str) -> Result<()> {
+        self.locations_below()?.check(url)
+    }
+
+    async fn of(&self, context: &Context, images: &[Image]) -> Result<Vec<Vec<Location>>> {
+        self.locations_below()?.of(context, images).await
+    }
+
+    async fn prepare(&self, context: &Context, id: &ImageId, url: &str) -> Result<Image> {
+        self.require_idle(context, id).await?;
+        Ok(self.marked(self.locations_below()?.prepare(context, id, url).await?))
+    }
+
+    async fn open(&self, context: &Context, image: &Image, url: &str) -> Result<Upload> {
+        self.locations_below()?.open(context, image, url).await
+    }
+
+    async fn add(&self, context: &Context, id: &ImageId, new: NewLocation) -> Result<Image> {
+        self.require_idle(context, id).await?;
+        Ok(self.marked(self.locations_below()?.add(context, id, new).await?))
+    }
+
+    async fn arrange(&self, context: &Context, id: &ImageId, locations: Vec<Location>) -> Result<Image> {
+        self.require_idle(context, id).await?;
+        Ok(self.marked(self.locations_below()?.arrange(context, id, locations).await?))
+    }
+
+    async fn remove(&self, context: &Context, id: &ImageId, url: &str) -> Result<Image> {
+        self.require_idle(context, id).await?;
+        Ok(self.marked(self.locations_below()?.remove(context, id, url).await?))
+    }
 }
 
 #[async_trait]
@@ -256,34 +301,22 @@ impl Stores for Overlaid {
     }
 
     async fn remove_copy(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
-        if let Err(error) = self.check_idle(id) {
-            self.below().show(context, id).await?;
-            return Err(error);
-        }
+        self.require_idle(context, id).await?;
         self.stores_below()?.remove_copy(context, id, store).await
     }
 
     async fn add_copy(&self, context: &Context, id: &ImageId, store: &str, data: Upload) -> Result<Image> {
-        if let Err(error) = self.check_idle(id) {
-            self.below().show(context, id).await?;
-            return Err(error);
-        }
+        self.require_idle(context, id).await?;
         Ok(self.marked(self.stores_below()?.add_copy(context, id, store, data).await?))
     }
 
     async fn withdraw_copy(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
-        if let Err(error) = self.check_idle(id) {
-            self.below().show(context, id).await?;
-            return Err(error);
-        }
+        self.require_idle(context, id).await?;
         self.stores_below()?.withdraw_copy(context, id, store).await
     }
 
     async fn move_record(&self, context: &Context, id: &ImageId, store: &str) -> Result<()> {
-        if let Err(error) = self.check_idle(id) {
-            self.below().show(context, id).await?;
-            return Err(error);
-        }
+        self.require_idle(context, id).await?;
         self.stores_below()?.move_record(context, id, store).await
     }
 }

@@ -55,7 +55,8 @@ fn mark(dice: &mut Dice, imports: &Imports, image: &Image) {
             mark.staged = Some(Staged { file: "f".into(), size });
         }
         1 => {
-            mark.task = Some(Work { id: "t".into(), copies: active && dice.below(2) == 0 });
+            let quiet = active && dice.below(2) == 0;
+            mark.task = Some(Work { id: "t".into(), status: (!quiet).then_some(Status::Importing) });
             mark.stores = Some((["a".to_owned()].into(), BTreeSet::new()));
         }
         _ => mark.stores = Some((BTreeSet::new(), ["b".to_owned()].into())),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
+    Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,5 +106,9 @@ impl ImageService for Flawed {
 
     fn stores(&self) -> Option<&dyn Stores> {
         self.inner.stores()
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        self.inner.locations()
     }
 }

@@ -9,6 +9,7 @@ mod formats;
 mod images;
 mod imports;
 mod lists;
+mod locations;
 mod logs;
 mod members;
 mod metadefs;
@@ -16,5 +17,7 @@ mod noise;
 mod paper;
 mod quotas;
 mod rules;
+#[path = "../served/mod.rs"]
+mod served;
 mod stores;
 mod streams;

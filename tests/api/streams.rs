@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use image_service::{
-    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, NewImage,
-    Page, Query, Result, Sharing, Stores, Summary, Upload,
+    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, Locations,
+    NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -150,6 +150,10 @@ impl ImageService for Scripted {
 
     fn stores(&self) -> Option<&dyn Stores> {
         self.inner.stores()
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        self.inner.locations()
     }
 }
 

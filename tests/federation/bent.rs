@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, SortKey, Stores, Summary, Support, Upload,
+    Locations, NewImage, Page, Query, Result, Sharing, SortKey, Stores, Summary, Support, Upload,
 };
 
 /// What is bent.
@@ -186,5 +186,9 @@ impl ImageService for Bent {
 
     fn stores(&self) -> Option<&dyn Stores> {
         self.inner.stores()
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        self.inner.locations()
     }
 }

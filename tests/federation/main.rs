@@ -9,6 +9,7 @@ mod folded;
 mod guards;
 mod hedges;
 mod lists;
+mod located;
 mod made_of;
 mod moody;
 mod narrowing;
@@ -16,6 +17,8 @@ mod noted;
 #[path = "../api/paper.rs"]
 mod paper;
 mod places;
+#[path = "../served/mod.rs"]
+mod served;
 mod tenancy;
 mod weave;
 
@@ -65,6 +68,27 @@ async fn with_a_dead_backend() -> Fixture {
         .with_silent_source()
 }
 
+/// A service that keeps locations, of data on this machine.
+fn serving(served: served::Served, service: Arc<dyn ImageService>) -> Fixture {
+    Fixture::new(service).serving(move |bytes| served.put(bytes))
+}
+
+/// With a store whose data lies elsewhere, before or behind one that takes data, and alone within another.
+async fn with_locations_behind() -> Fixture {
+    let (web, served) = served::web().await;
+    serving(served, federation(vec![("memory", memory().await), ("web", web)]))
+}
+
+async fn with_locations_before() -> Fixture {
+    let (web, served) = served::web().await;
+    serving(served, federation(vec![("web", web), ("memory", memory().await)]))
+}
+
+async fn of_locations_alone() -> Fixture {
+    let (web, served) = served::web().await;
+    serving(served, federation(vec![("outer", federation(vec![("web", web)]))]))
+}
+
 mod conformance_of_one {
     use super::of_one;
 
@@ -99,6 +123,22 @@ mod conformance_with_a_dead_backend {
     use super::with_a_dead_backend;
 
     image_service::conformance!(with_a_dead_backend);
+}
+
+mod conformance_with_locations_behind {
+    use super::with_locations_behind;
+
+    image_service::conformance!(with_locations_behind);
+}
+mod conformance_with_locations_before {
+    use super::with_locations_before;
+
+    image_service::conformance!(with_locations_before);
+}
+mod conformance_of_locations_alone {
+    use super::of_locations_alone;
+
+    image_service::conformance!(of_locations_alone);
 }
 
 /// The deadline of every backend in these tests.

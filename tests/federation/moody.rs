@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
+    Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
 };
 use tokio::sync::Semaphore;
 
@@ -198,5 +198,9 @@ impl ImageService for Moody {
 
     fn stores(&self) -> Option<&dyn Stores> {
         self.inner.stores()
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        self.inner.locations()
     }
 }

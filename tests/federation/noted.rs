@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Resume, Sharing, Stores, Summary, Upload,
+    Locations, NewImage, Page, Query, Result, Resume, Sharing, Stores, Summary, Upload,
 };
 
 /// A read.
@@ -158,5 +158,9 @@ impl ImageService for Noted {
 
     fn stores(&self) -> Option<&dyn Stores> {
         self.inner.stores()
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        self.inner.locations()
     }
 }

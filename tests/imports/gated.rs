@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
+    Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
 };
 use tokio::sync::Semaphore;
 
@@ -116,5 +116,9 @@ impl ImageService for Gated {
 
     fn stores(&self) -> Option<&dyn Stores> {
         self.inner.stores()
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
+        self.inner.locations()
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Caller, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId,
-    ImageService, Member, MemberStatus, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
-    Visibility,
+    ImageService, Locations, Member, MemberStatus, NewImage, Page, Query, Result, Sharing, Stores, Summary,
+    Upload, Visibility,
 };
 
 /// The rule that is broken.
@@ -123,6 +123,10 @@ impl ImageService for Planted {
     }
 
     fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
         None
     }
 }

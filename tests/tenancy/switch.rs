@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    Member, MemberStatus, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
+    Locations, Member, MemberStatus, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
 };
 
 /// A store, and whether it answers.
@@ -82,6 +82,10 @@ impl ImageService for Switch {
     }
 
     fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
         None
     }
 }

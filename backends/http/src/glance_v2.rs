@@ -34,7 +34,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    NewImage, Page, Query, Result, Sharing, Status, Stores, Summary, Support, Upload,
+    Locations, NewImage, Page, Query, Result, Sharing, Status, Stores, Summary, Support, Upload,
 };
 use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
@@ -151,6 +151,10 @@ impl ImageService for GlanceV2 {
     }
 
     fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
         None
     }
 }

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use image_service::{
     Caller, Error, ErrorKind, Image, ImageChange, ImageId, NewImage, Result, Status, Timestamp,
 };
+use portico_catalogue::{self as catalogue, Keeper, changeable};
 use tokio_util::sync::CancellationToken;
 
-use crate::catalogue;
 use crate::directory::Incoming;
 use crate::failure;
 use crate::steps::Step;
-use crate::store::{Store, changeable, new_image};
+use crate::store::{Store, new_image};
 
 /// The uploads that this process is taking in, each with what stops it.
 #[derive(Debug, Default)]

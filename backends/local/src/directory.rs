@@ -7,10 +7,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use image_service::{Digester, Digests, Error, ErrorKind, ImageId, Result};
+use portico_catalogue::Durability;
 use uuid::Uuid;
 
 use crate::failure;
-use crate::options::Durability;
 use crate::steps::{Step, Watch};
 
 /// A directory that this process alone uses while this value lives.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use image_service::{ByteStream, Error, ErrorKind, Result, Upload};
+use portico_catalogue::{Lanes, Running, closed};
 use tokio_util::sync::CancellationToken;
 
 use crate::directory::Incoming;
-use crate::failure;
-use crate::lanes::{Lanes, Running};
 use crate::store::Store;
 
 /// Takes all of `upload` in, unless `stop` comes first. On an error nothing stays.
@@ -93,7 +92,7 @@ impl Intake {
         loop {
             let next = tokio::select! {
                 biased;
-                () = stop.cancelled() => return Err(failure::closed()),
+                () = stop.cancelled() => return Err(closed()),
                 next = stream.next() => next,
             };
             let Some(bytes) = next.transpose()? else {

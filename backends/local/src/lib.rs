@@ -18,27 +18,23 @@
 //! | `local` | the seven verbs, async: who waits for what, and on which thread |
 //! | `intake`, `outlet` | a stream into a file, a file into a stream, both with flat memory |
 //! | `store`, `claim` | what the verbs do, one blocking step each |
-//! | `catalogue` | SQLite: connections, schema, records, queries |
 //! | `directory` | files: layout, names, lock, durability |
 //! | `reserve` | room kept back |
 //! | `recovery` | what a process that died has left |
 //!
-//! Filters, sorting, tenancy and paging are done by SQL, exactly as the contract's pure rules say.
+//! The catalogue is one of [`portico_catalogue`]: filters, sorting, tenancy and paging are done by SQL.
 //!
 //! This crate must not know other backends, what is above it, or any client's dialect.
 
-mod catalogue;
 mod claim;
 mod directory;
 mod failure;
 mod intake;
-mod lanes;
 mod local;
 mod options;
 mod outlet;
 mod recovery;
 mod reserve;
-mod sharing;
 mod steps;
 mod store;
 
@@ -46,4 +42,5 @@ mod store;
 mod tests;
 
 pub use local::{Local, open};
-pub use options::{Durability, Options};
+pub use options::Options;
+pub use portico_catalogue::Durability;

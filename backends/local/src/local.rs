@@ -5,17 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use image_service::{
-    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, NewImage,
-    Page, Query, Result, Sharing, Stores, Summary, Upload,
+    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, Locations,
+    NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
 };
-use rusqlite::Connection;
+use portico_catalogue::{Jobs, Wanted, lost};
 use tokio_util::sync::CancellationToken;
 
-use crate::catalogue::Wanted;
 use crate::claim::Claim;
-use crate::failure::{self, Fault};
 use crate::intake;
-use crate::lanes::Lanes;
 use crate::options::Options;
 use crate::outlet;
 use crate::steps::Watch;
@@ -46,8 +43,7 @@ pub async fn open(name: &str, options: Options) -> Result<Arc<dyn ImageService>>
 /// the uploads and leaves what has begun to end by itself; the directory is free for others when it has.
 pub struct Local {
     name: String,
-    store: Arc<Store>,
-    lanes: Arc<Lanes>,
+    jobs: Jobs<Store>,
 }
 
 impl Local {
@@ -64,8 +60,8 @@ impl Local {
         let readers = options.readers.get();
         let (store, _) = tokio::task::spawn_blocking(move || span.in_scope(|| Store::open(options, watch)))
             .await
-            .map_err(failure::lost)??;
-        Ok(Self { name: name.to_owned(), store: Arc::new(store), lanes: Arc::new(Lanes::new(readers)) })
+            .map_err(lost)??;
+        Ok(Self { name: name.to_owned(), jobs: Jobs::new(store, readers) })
     }
 
     /// Stops the uploads, waits for everything else that is at work, and answers `Unavailable` from then on.
@@ -73,38 +69,17 @@ impl Local {
     /// Downloads that have been opened can be read on. Once this store is dropped too, the directory is free for
     /// another process.
     pub async fn close(&self) {
-        self.lanes.close().await;
+        self.jobs.lanes().close().await;
     }
 
-    /// Does `job` on a snapshot of the catalogue.
-    pub(crate) async fn read<T: Send + 'static>(
-        &self,
-        context: &Context,
-        job: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        let store = Arc::clone(&self.store);
-        self.lanes.read(context.deadline, move |unwanted| store.catalogue().read(unwanted, job)).await
-    }
-
-    /// Does `job` in one transaction.
-    pub(crate) async fn write<T: Send + 'static>(
-        &self,
-        context: &Context,
-        job: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        let store = Arc::clone(&self.store);
-        self.lanes
-            .write(context.deadline, move |turn| {
-                let answer = store.catalogue().write(|transaction| job(transaction));
-                drop(turn);
-                answer
-            })
-            .await
+    #[cfg(test)]
+    pub(crate) const fn jobs(&self) -> &Jobs<Store> {
+        &self.jobs
     }
 
     async fn list<T: Wanted + Send + 'static>(&self, context: &Context, query: &Query) -> Result<Page<T>> {
-        let (store, caller, query) = (Arc::clone(&self.store), context.caller.clone(), query.clone());
-        self.lanes.read(context.deadline, move |unwanted| store.list(&caller, &query, unwanted)).await
+        let (store, caller, query) = (Arc::clone(self.jobs.store()), context.caller.clone(), query.clone());
+        self.jobs.lanes().read(context.deadline, move |unwanted| store.list(&caller, &query, unwanted)).await
     }
 
     /// Takes data in for the image that `claim` claims. The whole of it belongs to a task of its own, so that it
@@ -115,8 +90,9 @@ impl Local {
         upload: Upload,
         claim: impl FnOnce(&Arc<Store>, CancellationToken) -> Result<Claim> + Send + 'static,
     ) -> Result<Image> {
-        intake::check_announced(upload.size, self.store.max_upload())?;
-        let (store, lanes, deadline) = (Arc::clone(&self.store), Arc::clone(&self.lanes), context.deadline);
+        intake::check_announced(upload.size, self.jobs.store().max_upload())?;
+        let (store, lanes, deadline) =
+            (Arc::clone(self.jobs.store()), Arc::clone(self.jobs.lanes()), context.deadline);
         let task = |stop: CancellationToken| async move {
             let (claimed, token) = (Arc::clone(&store), stop.clone());
             let claim = lanes
@@ -132,13 +108,13 @@ impl Local {
                 Err(error) => lanes.run(move || Err(claim.abandon(error))).await,
             }
         };
-        self.lanes.own(task).await
+        self.jobs.lanes().own(task).await
     }
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.lanes.stop();
+        self.jobs.lanes().stop();
     }
 }
 
@@ -151,7 +127,7 @@ impl fmt::Debug for Local {
 #[async_trait]
 impl ImageService for Local {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { most_per_page: Some(self.store.page_limit()), ..Capabilities::full() }
+        Capabilities { most_per_page: Some(self.jobs.store().page_limit()), ..Capabilities::full() }
     }
 
     async fn index(&self, context: &Context, query: &Query) -> Result<Page<Summary>> {
@@ -163,18 +139,20 @@ impl ImageService for Local {
     }
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
-        let (store, caller, id) = (Arc::clone(&self.store), context.caller.clone(), id.clone());
-        self.lanes.read(context.deadline, move |unwanted| store.show(&caller, &id, unwanted)).await
+        let (store, caller, id) = (Arc::clone(self.jobs.store()), context.caller.clone(), id.clone());
+        self.jobs.lanes().read(context.deadline, move |unwanted| store.show(&caller, &id, unwanted)).await
     }
 
     async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
-        let (store, caller, id) = (Arc::clone(&self.store), context.caller.clone(), id.clone());
+        let (store, caller, id) = (Arc::clone(self.jobs.store()), context.caller.clone(), id.clone());
         let opened = self
-            .lanes
+            .jobs
+            .lanes()
             .read(context.deadline, move |unwanted| store.open_data(&caller, &id, range, &unwanted))
             .await?;
         let data = opened.data.map(|(file, range, total)| {
-            let stream = outlet::stream(Arc::clone(&self.lanes), file, &range, self.store.chunk_len());
+            let stream =
+                outlet::stream(Arc::clone(self.jobs.lanes()), file, &range, self.jobs.store().chunk_len());
             Data { range, total, stream }
         });
         Ok(Download { image: opened.image, data })
@@ -186,8 +164,9 @@ impl ImageService for Local {
             let claim = move |store: &Arc<Store>, stop| Claim::for_new(store, &caller, image, stop);
             return self.upload(context, upload, claim).await;
         }
-        let store = Arc::clone(&self.store);
-        self.lanes
+        let store = Arc::clone(self.jobs.store());
+        self.jobs
+            .lanes()
             .write(context.deadline, move |turn| {
                 let answer = store.create(&caller, image);
                 drop(turn);
@@ -208,8 +187,9 @@ impl ImageService for Local {
             let claim = move |store: &Arc<Store>, stop| Claim::for_change(store, &caller, &id, change, stop);
             return self.upload(context, upload, claim).await;
         }
-        let store = Arc::clone(&self.store);
-        self.lanes
+        let store = Arc::clone(self.jobs.store());
+        self.jobs
+            .lanes()
             .write(context.deadline, move |turn| {
                 let answer = store.change(&caller, &id, change);
                 drop(turn);
@@ -219,8 +199,9 @@ impl ImageService for Local {
     }
 
     async fn delete(&self, context: &Context, id: &ImageId) -> Result<()> {
-        let (store, caller, id) = (Arc::clone(&self.store), context.caller.clone(), id.clone());
-        self.lanes
+        let (store, caller, id) = (Arc::clone(self.jobs.store()), context.caller.clone(), id.clone());
+        self.jobs
+            .lanes()
             .write(context.deadline, move |turn| {
                 store.delete(&caller, &id)?;
                 // Removing a large file takes its time, and is in no other writer's way.
@@ -232,10 +213,14 @@ impl ImageService for Local {
     }
 
     fn sharing(&self) -> Option<&dyn Sharing> {
-        Some(self)
+        Some(&self.jobs)
     }
 
     fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
         None
     }
 }

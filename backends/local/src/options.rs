@@ -1,12 +1,17 @@
 //! What can be set, and what holds if it is not.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use image_service::{Error, Result};
-use serde::de::{Deserialize, Deserializer, Error as _};
+use portico_catalogue::bounds::{
+    Check, busy_timeout, check_busy_timeout, check_path, check_readers, page_limit, read, read_busy_timeout,
+    read_path, read_readers, readers,
+};
+use portico_catalogue::{Durability, Settings};
+use serde::de::Deserializer;
 
 /// Where the images are and how they are kept. Only `path` must be given.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -41,17 +46,6 @@ pub struct Options {
     pub busy_timeout: Duration,
 }
 
-/// What an answered write survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// The end of the process and the loss of power: every write waits for the disk.
-    #[default]
-    Full,
-    /// The end of the process. The loss of power may take the latest writes, and may leave the catalogue broken.
-    Process,
-}
-
 impl Options {
     /// The defaults, for the directory `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
@@ -83,21 +77,18 @@ impl Options {
         Ok(())
     }
 
+    pub(crate) const fn of_catalogue(&self) -> Settings {
+        Settings { sync: self.sync, readers: self.readers, busy_timeout: self.busy_timeout }
+    }
+
     /// The chunk size as a length in memory.
     pub(crate) fn chunk_len(&self) -> usize {
         usize::try_from(self.chunk_size.as_u64()).unwrap_or(usize::MAX)
     }
 }
 
-/// What is wrong with a value, in words that go behind its key.
-type Check = std::result::Result<(), String>;
-
 fn ensure(holds: bool, fault: impl Into<String>) -> Check {
     if holds { Ok(()) } else { Err(fault.into()) }
-}
-
-fn check_path(path: &Path) -> Check {
-    ensure(!path.as_os_str().is_empty(), "a directory must be named")
 }
 
 fn check_max_upload(size: &ByteSize) -> Check {
@@ -113,28 +104,6 @@ fn check_reserve(size: &ByteSize) -> Check {
     ensure(*size <= ByteSize::mib(64), format!("{size} is more than 64 MiB"))
 }
 
-fn check_readers(readers: &NonZeroUsize) -> Check {
-    ensure(readers.get() <= 64, format!("{readers} is more than 64"))
-}
-
-fn check_busy_timeout(timeout: &Duration) -> Check {
-    ensure(*timeout <= Duration::from_secs(3600), "more than an hour")
-}
-
-/// Reads a value and checks it.
-fn read<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-    check: fn(&T) -> Check,
-) -> std::result::Result<T, D::Error> {
-    let value = T::deserialize(deserializer)?;
-    check(&value).map_err(D::Error::custom)?;
-    Ok(value)
-}
-
-fn read_path<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<PathBuf, D::Error> {
-    read(deserializer, |path: &PathBuf| check_path(path))
-}
-
 fn read_max_upload<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<ByteSize, D::Error> {
     read(deserializer, check_max_upload)
 }
@@ -147,16 +116,6 @@ fn read_reserve<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resu
     read(deserializer, check_reserve)
 }
 
-fn read_readers<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<NonZeroUsize, D::Error> {
-    read(deserializer, check_readers)
-}
-
-fn read_busy_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
-    let timeout = humantime_serde::deserialize(deserializer)?;
-    check_busy_timeout(&timeout).map_err(D::Error::custom)?;
-    Ok(timeout)
-}
-
 const fn max_upload() -> ByteSize {
     ByteSize::tib(1)
 }
@@ -167,18 +126,6 @@ const fn chunk_size() -> ByteSize {
 
 const fn reserve() -> ByteSize {
     ByteSize::mib(1)
-}
-
-const fn readers() -> NonZeroUsize {
-    NonZeroUsize::MIN.saturating_add(3)
-}
-
-const fn page_limit() -> NonZeroUsize {
-    NonZeroUsize::MIN.saturating_add(999)
-}
-
-const fn busy_timeout() -> Duration {
-    Duration::from_secs(5)
 }
 
 #[cfg(test)]

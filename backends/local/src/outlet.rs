@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use image_service::{ByteStream, Error, ErrorKind, Result};
+use portico_catalogue::{Lanes, Running};
 
 use crate::failure;
-use crate::lanes::{Lanes, Running};
 
 /// The bytes of `range` from `file`, which stands at the start of it.
 ///

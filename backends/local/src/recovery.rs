@@ -12,8 +12,8 @@ use std::fs;
 use std::sync::Arc;
 
 use image_service::{ErrorKind, ImageId, Result};
+use portico_catalogue::{self as catalogue, Catalogue};
 
-use crate::catalogue::{self, Catalogue};
 use crate::directory::Directory;
 use crate::failure;
 

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use image_service::{
-    ByteRange, Caller, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage, Page, Query,
-    Result, Timestamp, access,
+    ByteRange, Caller, Error, ErrorKind, Image, ImageChange, ImageId, NewImage, Page, Query, Result,
+    Timestamp, access,
 };
+use portico_catalogue::{self as catalogue, Catalogue, Fault, IMAGES, Keeper, Select, Wanted};
+use portico_catalogue::{changeable, find, taken, visible};
 use rusqlite::Connection;
 
-use crate::catalogue::{self, Catalogue, Select, Wanted};
 use crate::claim::Underway;
 use crate::directory::Directory;
-use crate::failure::{self, Fault};
+use crate::failure;
 use crate::options::Options;
 use crate::recovery::{self, Findings};
 use crate::reserve::Reserve;
@@ -45,7 +46,9 @@ impl Store {
         options.check()?;
         let directory = Directory::open(&options.path, options.sync, watch)?;
         let reserve = Reserve::in_directory(&options.path, options.reserve.as_u64());
-        let catalogue = Catalogue::open(&directory.catalogue(), &options, || has_no_data(&directory))?;
+        let catalogue = Catalogue::open(&directory.catalogue(), options.of_catalogue(), &[IMAGES], || {
+            has_no_data(&directory)
+        })?;
         let findings = recovery::recover(&directory, &catalogue)?;
         reserve.refill();
         Ok((Self { directory, reserve, catalogue, underway: Arc::default(), options }, findings))
@@ -53,10 +56,6 @@ impl Store {
 
     pub(crate) const fn directory(&self) -> &Directory {
         &self.directory
-    }
-
-    pub(crate) const fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
     }
 
     pub(crate) const fn underway(&self) -> &Arc<Underway> {
@@ -146,11 +145,7 @@ impl Store {
     /// `AlreadyExists` if the id is or was in use, or is being uploaded to. To be asked in a writing transaction.
     pub(crate) fn must_be_free(&self, connection: &Connection, id: &ImageId) -> Result<(), Fault> {
         if self.underway.has(id) || catalogue::is_taken(connection, id)? {
-            return Err(Error::new(
-                ErrorKind::AlreadyExists,
-                format!("image ID {id} already exists or has existed"),
-            )
-            .into());
+            return Err(taken(id).into());
         }
         Ok(())
     }
@@ -209,46 +204,18 @@ impl Store {
     }
 }
 
+impl Keeper for Store {
+    fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+}
+
 /// The queued image that `new` describes, under an id that can be a file's name.
 pub(crate) fn new_image(caller: &Caller, new: NewImage) -> Result<Image> {
     if let Some(id) = &new.id {
         ImageId::for_new_image(id.as_str())?;
     }
     new.into_image(caller, Timestamp::now())
-}
-
-/// The image, and what the caller's project has said to it. Administrators are told if it has been deleted.
-pub(crate) fn find(
-    connection: &Connection,
-    caller: &Caller,
-    id: &ImageId,
-) -> Result<(Image, Option<MemberStatus>), Fault> {
-    let Some(image) = catalogue::find_image(connection, id)? else {
-        let was_used = caller.is_admin() && catalogue::is_taken(connection, id)?;
-        return Err(if was_used { Error::deleted(id) } else { Error::not_found(id) }.into());
-    };
-    let membership = catalogue::membership(connection, caller, &image)?;
-    Ok((image, membership))
-}
-
-/// As [`find`], for an image that the caller may see.
-pub(crate) fn visible(
-    connection: &Connection,
-    caller: &Caller,
-    id: &ImageId,
-) -> Result<(Image, Option<MemberStatus>), Fault> {
-    let (image, membership) = find(connection, caller, id)?;
-    if !access::may_see(caller, &image, membership) {
-        return Err(Error::not_found(id).into());
-    }
-    Ok((image, membership))
-}
-
-/// The image, which the caller may change.
-pub(crate) fn changeable(connection: &Connection, caller: &Caller, id: &ImageId) -> Result<Image, Fault> {
-    let (image, membership) = find(connection, caller, id)?;
-    access::may_change(caller, &image, membership)?;
-    Ok(image)
 }
 
 fn damaged(id: &ImageId, how: &str) -> Error {

@@ -2,7 +2,6 @@
 
 mod crash;
 mod ending;
-mod listing;
 mod opening;
 mod reading;
 mod writing;

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 use image_service::{
-    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, NewImage,
-    Page, Query, Result, Sharing, Stores, Summary, Timestamp, Upload, access,
+    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, Locations,
+    NewImage, Page, Query, Result, Sharing, Stores, Summary, Timestamp, Upload, access,
 };
 
 use crate::Options;
@@ -158,6 +158,10 @@ impl ImageService for Memory {
     }
 
     fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
         None
     }
 }

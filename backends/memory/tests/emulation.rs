@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use image_service::{
     ByteRange, Caller, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId,
-    ImageService, NewImage, Page, Query, Result, Sharing, SourceReport, SourceState, Stores, Summary,
-    Timestamp, Upload, detail_by_show,
+    ImageService, Locations, NewImage, Page, Query, Result, Sharing, SourceReport, SourceState, Stores,
+    Summary, Timestamp, Upload, detail_by_show,
 };
 use portico_memory::{Memory, Options};
 
@@ -134,6 +134,10 @@ impl ImageService for Undetailed {
     }
 
     fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
         None
     }
 }

@@ -17,6 +17,9 @@ pub struct Capabilities {
     pub ranges: Support,
     /// Whether `create`, `update` and `delete` do anything.
     pub writes: Support,
+    /// Whether `create` and `update` take data, in a service with writes. One that does not keeps records whose data
+    /// comes in another way; data is `NotImplemented`.
+    pub uploads: Support,
     /// The most images in one page, if there is such a bound.
     pub most_per_page: Option<NonZeroUsize>,
     /// Whether it believes who the [`Context`](crate::Context) says is asking, so that an administrator is shown every
@@ -51,6 +54,7 @@ impl Capabilities {
             sort_keys: SortKey::ALL.iter().copied().collect(),
             ranges: Support::Yes,
             writes: Support::Yes,
+            uploads: Support::Yes,
             most_per_page: None,
             believes_caller: Support::Yes,
         }

@@ -62,6 +62,7 @@ pub mod data;
 pub mod delete;
 pub mod filters;
 pub mod list;
+pub mod locations;
 pub mod paging;
 pub mod sharing;
 pub mod show;
@@ -148,6 +149,18 @@ macro_rules! conformance {
                 a_list_with_a_part_missing_is_refused_on_request,
                 detail_can_be_made_of_index_and_show,
                 what_a_service_can_do_does_not_change,
+            ],
+            locations: [
+                a_location_makes_a_queued_image_active,
+                a_hash_of_any_kind_is_kept_and_held_to,
+                locations_stand_in_their_order,
+                only_the_same_data_is_added_to_an_active_image,
+                a_location_that_cannot_be_is_refused,
+                all_locations_but_the_last_are_removed,
+                a_queued_image_is_made_ready_for_a_location,
+                what_lies_at_a_url_can_be_looked_at,
+                locations_are_changed_by_those_who_may_change_the_image,
+                locations_of_many_images_come_at_once,
             ],
             paging: [
                 a_walk_with_any_limit_gives_each_image_once,
@@ -259,6 +272,7 @@ mod tests {
             include_str!("conformance/delete.rs"),
             include_str!("conformance/filters.rs"),
             include_str!("conformance/list.rs"),
+            include_str!("conformance/locations.rs"),
             include_str!("conformance/paging.rs"),
             include_str!("conformance/sharing.rs"),
             include_str!("conformance/show.rs"),

@@ -3,12 +3,9 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::{Error, ErrorKind, HashAlgorithm, Hasher, Image, MultiHash, Result};
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use md5::Md5;
-use sha2::{Digest, Sha512};
-
-use crate::{Error, ErrorKind, Image, MultiHash, Result};
 
 /// Bytes in order. An error is the last item, and a stream that cannot finish ends in one: it never just
 /// stops early.
@@ -107,12 +104,18 @@ impl fmt::Debug for Upload {
 }
 
 /// Counts and hashes data while it passes, and keeps its beginning, which tells what it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Digester {
     size: u64,
     head: Vec<u8>,
-    md5: Md5,
-    sha512: Sha512,
+    checksum: Hasher,
+    strong: Hasher,
+}
+
+impl Default for Digester {
+    fn default() -> Self {
+        Self::with(HashAlgorithm::Sha512)
+    }
 }
 
 /// What is known of data that has passed.
@@ -122,20 +125,31 @@ pub struct Digests {
     pub size: u64,
     /// MD5 in lower-case hex.
     pub checksum: String,
-    /// SHA-512.
+    /// The strong hash: SHA-512, unless another was wished.
     pub hash: MultiHash,
     /// Bytes of the disk in it, as its own header says; of data without one that is known, its number of bytes.
     pub virtual_size: Option<u64>,
 }
 
 impl Digester {
+    /// One whose strong hash is of this kind.
+    #[must_use]
+    pub fn with(algorithm: HashAlgorithm) -> Self {
+        Self {
+            size: 0,
+            head: Vec::new(),
+            checksum: Hasher::new(HashAlgorithm::Md5),
+            strong: Hasher::new(algorithm),
+        }
+    }
+
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         let room = portico_format::HEAD.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
-        self.md5.update(bytes);
-        self.sha512.update(bytes);
+        self.checksum.update(bytes);
+        self.strong.update(bytes);
     }
 
     /// Bytes taken so far.
@@ -158,11 +172,8 @@ impl Digester {
         Ok(Digests {
             virtual_size: portico_format::look(&self.head).virtual_size(self.size),
             size: self.size,
-            checksum: hex::encode(self.md5.finalize()),
-            hash: MultiHash {
-                algorithm: HASH_ALGORITHM.to_owned(),
-                value: hex::encode(self.sha512.finalize()),
-            },
+            checksum: self.checksum.finish().value,
+            hash: self.strong.finish(),
         })
     }
 }

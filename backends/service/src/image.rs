@@ -49,7 +49,8 @@ pub struct Image {
     pub updated_at: Timestamp,
     /// Everything else that somebody noted about it.
     pub properties: Properties,
-    /// The named stores that hold its data, home first. Empty for a service that has no named stores.
+    /// The named stores that hold its data, home first; of an image without data, the one where it waits for a location, if
+    /// it is in such a store. Empty for a service that has no named stores.
     pub stores: Vec<String>,
 }
 

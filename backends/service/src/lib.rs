@@ -6,7 +6,7 @@
 //!
 //! | part | what it holds |
 //! |---|---|
-//! | [`ImageService`], [`Sharing`], [`Stores`] | the verbs, and two optional powers |
+//! | [`ImageService`], [`Sharing`], [`Stores`], [`Locations`] | the verbs, and three optional powers |
 //! | [`Image`], [`NewImage`], [`ImageChange`], [`Member`] | the nouns, and the rules of their lives |
 //! | [`Query`], [`Filter`], [`Sort`], [`Page`] | lists, in one total order |
 //! | [`Download`], [`Upload`], [`Digester`] | data, streamed and hashed in passing |
@@ -31,8 +31,10 @@ mod data;
 mod emulation;
 mod error;
 mod filter;
+mod hash;
 mod id;
 mod image;
+mod locations;
 mod query;
 mod service;
 mod sharing;
@@ -51,8 +53,10 @@ pub use data::{ByteRange, ByteStream, Data, Digester, Digests, Download, HASH_AL
 pub use emulation::detail_by_show;
 pub use error::{Error, ErrorKind, Origin, Result};
 pub use filter::{Comparison, Field, Filter};
+pub use hash::{HashAlgorithm, Hasher};
 pub use id::ImageId;
 pub use image::{Image, MultiHash, Properties, Status, Summary, Visibility};
+pub use locations::{Known, Location, Locations, MOST_LOCATIONS, NewLocation};
 pub use query::{MemberScope, Page, Query, Resume, Scope, SourceReport, SourceState, VisibilityScope};
 pub use service::ImageService;
 pub use sharing::{Member, MemberStatus, Sharing};

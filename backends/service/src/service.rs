@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    ByteRange, Capabilities, Context, Download, Image, ImageChange, ImageId, NewImage, Page, Query, Result,
-    Sharing, Stores, Summary, Upload,
+    ByteRange, Capabilities, Context, Download, Image, ImageChange, ImageId, Locations, NewImage, Page,
+    Query, Result, Sharing, Stores, Summary, Upload,
 };
 
 /// A store of virtual-machine images.
@@ -79,7 +79,7 @@ pub trait ImageService: Send + Sync + fmt::Debug {
     /// `AlreadyExists` if the id is or ever was in use, and the image that has it is untouched. `Forbidden` if
     /// the caller may not make images of this owner. `Invalid` if data comes and a format is unset. `Incomplete`
     /// if the upload breaks off or is not of its announced size. `TooLarge` beyond a quota. `NotImplemented` in
-    /// a store without writes.
+    /// a store without writes, and of data in one without [`Capabilities::uploads`].
     async fn create(&self, context: &Context, image: NewImage, data: Option<Upload>) -> Result<Image>;
 
     /// Changes an image, gives it data if an upload comes with it, and shows it.
@@ -114,4 +114,7 @@ pub trait ImageService: Send + Sync + fmt::Debug {
 
     /// The power to keep images in several named stores, if this service has it.
     fn stores(&self) -> Option<&dyn Stores>;
+
+    /// The power to keep images whose data lies at URLs, if this service has it.
+    fn locations(&self) -> Option<&dyn Locations>;
 }

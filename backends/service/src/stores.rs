@@ -16,7 +16,7 @@ pub struct Store {
     pub description: Option<String>,
     /// Whether new images go here if nothing else is said.
     pub is_default: bool,
-    /// Whether it takes no writes.
+    /// Whether it takes no image data.
     pub read_only: bool,
 }
 

@@ -11,14 +11,16 @@
 //! This crate must not know what is fetched, or why.
 
 mod address;
+mod part;
 mod resolver;
 mod settings;
 mod transfer;
 
+use std::ops::Range;
 use std::sync::{Arc, Once};
 
 use image_service::{ByteStream, Error, ErrorKind, Result};
-use reqwest::header::{CONTENT_ENCODING, LOCATION};
+use reqwest::header::{CONTENT_ENCODING, HeaderValue, LOCATION, RANGE};
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
@@ -137,21 +139,82 @@ impl Fetcher {
     /// `Invalid` for a URL, a redirect or an address that is not allowed, and if the server has not answered with data;
     /// `Refused` or `TimedOut` if it cannot be reached; `TooLarge` if it announces too much.
     pub async fn open(&self, url: &str) -> Result<Fetched> {
+        let (response, end) = self.answer(url, None).await?;
+        if response.status() != StatusCode::OK {
+            return Err(status(&response));
+        }
+        self.taken(response, end)
+    }
+
+    /// Fetches the bytes of `range`, which is not empty, of the `total` that lie at a URL.
+    ///
+    /// From a server that knows no ranges the bytes before are fetched too, and thrown away. The size is that of the
+    /// range; fewer bytes end in an error.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and `Invalid` if the server sends another part; `Corrupt` if it has another number of
+    /// bytes in all.
+    pub async fn open_range(&self, url: &str, range: Range<u64>, total: u64) -> Result<Fetched> {
+        let last = range.end.saturating_sub(1);
+        let (response, end) = self.answer(url, Some(&format!("bytes={}-{last}", range.start))).await?;
+        let length = last.saturating_sub(range.start).saturating_add(1);
+        let (found, skip) = match response.status() {
+            StatusCode::PARTIAL_CONTENT => match part::content_range(&response) {
+                Some(part) if part.range == range => (part.total, 0),
+                _ => return Err(Error::invalid("the server sends another part than was asked for")),
+            },
+            StatusCode::OK => (response.content_length(), range.start),
+            _ => return Err(status(&response)),
+        };
+        if found.is_some_and(|found| found != total) {
+            let message = format!("the server does not have the {total} bytes that it should");
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        let stream = part::exactly(self.taken(response, end)?.stream, skip, length);
+        Ok(Fetched { size: Some(length), stream })
+    }
+
+    /// How many bytes lie at a URL, if the server says so. Its data is not read.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn size(&self, url: &str) -> Result<Option<u64>> {
+        // A URL may be made for GET alone; and one byte is less for the server to send in vain than all of them.
+        let (response, end) = self.answer(url, Some("bytes=0-0")).await?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let total = part::content_range(&response).and_then(|part| part.total);
+                self.taken(response, end)?;
+                Ok(total)
+            }
+            // No byte is in a range of nothing.
+            StatusCode::RANGE_NOT_SATISFIABLE if part::is_of_nothing(&response) => Ok(Some(0)),
+            StatusCode::OK => Ok(self.taken(response, end)?.size),
+            _ => Err(status(&response)),
+        }
+    }
+
+    /// The first answer that is no redirect, and until when all of it must have come.
+    async fn answer(&self, url: &str, range: Option<&str>) -> Result<(Response, Instant)> {
         let mut url = self.check(url)?;
         let end = Instant::now() + self.settings.longest;
         for _ in 0..=self.settings.redirects {
-            let response = self.ask(url.clone(), end).await?;
+            let response = self.ask(url.clone(), range, end).await?;
             if !response.status().is_redirection() {
-                return self.taken(response, end);
+                return Ok((response, end));
             }
             url = self.next(&url, &response)?;
         }
         Err(Error::invalid("the server redirects too often"))
     }
 
-    async fn ask(&self, url: Url, end: Instant) -> Result<Response> {
+    async fn ask(&self, url: Url, range: Option<&str>, end: Instant) -> Result<Response> {
         let until = end.min(Instant::now() + self.settings.answer_timeout);
-        match timeout_at(until, self.client.get(url).send()).await {
+        let mut request = self.client.get(url);
+        if let Some(range) = range.and_then(|range| HeaderValue::from_str(range).ok()) {
+            request = request.header(RANGE, range);
+        }
+        match timeout_at(until, request.send()).await {
             Ok(answer) => answer.map_err(unreachable),
             Err(_) => Err(Error::new(ErrorKind::TimedOut, "the server did not answer in time")),
         }
@@ -170,14 +233,7 @@ impl Fetcher {
     }
 
     fn taken(&self, response: Response, end: Instant) -> Result<Fetched> {
-        if response.status() != StatusCode::OK {
-            return Err(Error::invalid(format!(
-                "the server answered with status {}",
-                response.status().as_u16()
-            )));
-        }
-        let encoded =
-            |value: &reqwest::header::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+        let encoded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
         if response.headers().get_all(CONTENT_ENCODING).iter().any(encoded) {
             return Err(Error::invalid("the server sends the data encoded"));
         }
@@ -188,6 +244,10 @@ impl Fetcher {
         let stream = transfer::stream(response, self.settings.idle_timeout, end, most);
         Ok(Fetched { size, stream })
     }
+}
+
+fn status(response: &Response) -> Error {
+    Error::invalid(format!("the server answered with status {}", response.status().as_u16()))
 }
 
 /// Why no answer came, in words that tell a client nothing of the networks here.

@@ -186,3 +186,74 @@ async fn who_does_not_answer_is_refused_without_a_word_about_the_network() {
     assert_eq!((error.kind(), error.message()), (ErrorKind::Refused, "the server cannot be reached"));
     assert!(!error.chain().contains("secret"), "{}", error.chain());
 }
+
+fn part(range: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 206 Partial Content\r\nContent-Range: {range}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+async fn fetch_range(answer: String) -> Result<Vec<u8>> {
+    let (port, _) = server(answer).await;
+    let url = format!("http://127.0.0.1:{port}/");
+    let fetched = Fetcher::new(here())?.open_range(&url, 2..5, 10).await?;
+    assert_eq!(fetched.size, Some(3));
+    read(fetched).await
+}
+
+#[tokio::test]
+async fn a_range_comes_from_servers_that_know_ranges_and_from_those_that_do_not() {
+    for answer in [
+        part("bytes 2-4/10", "cde"),
+        part("bytes 2-4/*", "cde"),
+        data(10, "abcdefghij"),
+        // What comes behind the range is not waited for.
+        data(10, "abcdefg..."),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nabcdefghij\r\n0\r\n\r\n".into(),
+    ] {
+        assert_eq!(fetch_range(answer.clone()).await.unwrap(), b"cde", "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn another_range_or_one_of_other_data_is_not_taken() {
+    for answer in [
+        part("bytes 2-5/10", "cdef"),
+        part("bytes 1-4/10", "bcde"),
+        part("bytes */10", "cde"),
+        part("pages 2-4/10", "cde"),
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\n\r\ncde".into(),
+        "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n".into(),
+        "HTTP/1.1 204 No Content\r\n\r\n".into(),
+    ] {
+        assert_eq!(kind(fetch_range(answer.clone()).await), ErrorKind::Invalid, "{answer}");
+    }
+    for answer in [part("bytes 2-4/11", "cde"), data(9, "abcdefghi")] {
+        assert_eq!(kind(fetch_range(answer).await), ErrorKind::Corrupt);
+    }
+    let short = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n";
+    for answer in
+        ["HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-4/10\r\n\r\ncd".into(), short.into()]
+    {
+        assert_eq!(kind(fetch_range(answer).await), ErrorKind::Incomplete);
+    }
+}
+
+#[tokio::test]
+async fn a_size_is_asked_for_with_one_byte() {
+    for (answer, size) in [
+        (part("bytes 0-0/1000", "x"), Some(1000)),
+        (part("bytes 0-0/*", "x"), None),
+        (data(1000, "x..."), Some(1000)),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(), None),
+        ("HTTP/1.1 416 No\r\nContent-Range: bytes */0\r\nContent-Length: 0\r\n\r\n".into(), Some(0)),
+    ] {
+        let (port, _) = server(answer.clone()).await;
+        let url = format!("http://127.0.0.1:{port}/");
+        assert_eq!(Fetcher::new(here()).unwrap().size(&url).await.unwrap(), size, "{answer}");
+    }
+    let (port, _) = server("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+    let error = Fetcher::new(here()).unwrap().size(&format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}

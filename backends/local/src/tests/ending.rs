@@ -7,10 +7,10 @@ use image_service::{ErrorKind, ImageChange, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::catalogue;
 use crate::claim::Claim;
 use crate::directory::Incoming;
 use crate::store::Store;
+use portico_catalogue::{self as catalogue, Keeper};
 
 #[tokio::test]
 async fn when_the_caller_goes_away_in_the_middle_the_upload_is_undone() {

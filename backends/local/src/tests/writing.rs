@@ -164,7 +164,7 @@ async fn lists_and_lookups_do_not_wait_for_a_write() {
     let (go, gone) = std::sync::mpsc::channel::<()>();
     let (tell, begun) = tokio::sync::oneshot::channel();
     let context = admin();
-    let mut write = Box::pin(local.write(&context, move |transaction| {
+    let mut write = Box::pin(local.jobs().write(&context, move |transaction| {
         transaction.execute("DELETE FROM images", [])?;
         tell.send(()).ok();
         gone.recv().ok();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use image_service::{
-    ByteRange, Capabilities, Context, Download, Error, Image, ImageChange, ImageId, ImageService, NewImage,
-    Page, Query, Result, Sharing, SortKey, Stores, Summary, Support, Upload,
+    ByteRange, Capabilities, Context, Download, Error, Image, ImageChange, ImageId, ImageService, Locations,
+    NewImage, Page, Query, Result, Sharing, SortKey, Stores, Summary, Support, Upload,
 };
 use portico_memory::Memory;
 
@@ -34,6 +34,7 @@ impl ImageService for Least {
             sort_keys: BTreeSet::from([SortKey::CreatedAt, SortKey::Id]),
             ranges: Support::No,
             writes: Support::No,
+            uploads: Support::No,
             most_per_page: Some(PAGE),
             believes_caller: Support::Yes,
         }
@@ -81,6 +82,10 @@ impl ImageService for Least {
     }
 
     fn stores(&self) -> Option<&dyn Stores> {
+        None
+    }
+
+    fn locations(&self) -> Option<&dyn Locations> {
         None
     }
 }

@@ -53,7 +53,7 @@ pub async fn a_create_that_is_dropped_makes_the_whole_image_or_none(fixture: Fix
 
 /// A create that is dropped while data is on its way leaves no image, or a queued one without data.
 pub async fn a_create_that_is_dropped_midway_leaves_no_half_image(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let context = fixture.owner();

@@ -24,6 +24,7 @@ pub async fn an_image_without_data_is_queued_and_has_the_defaults(fixture: Fixtu
     let before = Timestamp::now();
     let new = NewImage { tags: tags.clone(), ..NewImage::default() };
     let made = fixture.service().create(&fixture.owner(), new, None).await.unwrap();
+    let takes_data = fixture.service().capabilities().uploads.is_yes();
     let expected = Image {
         id: made.id.clone(),
         name: None,
@@ -44,7 +45,8 @@ pub async fn an_image_without_data_is_queued_and_has_the_defaults(fixture: Fixtu
         created_at: made.created_at,
         updated_at: made.updated_at,
         properties: Properties::new(),
-        stores: Vec::new(),
+        // Only where it waits for a location is a store known by then.
+        stores: if takes_data { Vec::new() } else { made.stores.clone() },
     };
     assert_eq!(made, expected);
     assert!(made.created_at <= made.updated_at);
@@ -238,7 +240,7 @@ pub async fn an_image_with_data_is_active_with_size_and_hashes(fixture: Fixture)
 
 /// The size need not be known before.
 pub async fn data_of_unknown_size_is_taken_whole(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let bytes = pattern(100_000);
@@ -250,7 +252,7 @@ pub async fn data_of_unknown_size_is_taken_whole(fixture: Fixture) {
 
 /// `Invalid` if data comes and a format is unset.
 pub async fn data_without_formats_is_invalid_and_leaves_no_image(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     for new in [
@@ -266,7 +268,7 @@ pub async fn data_without_formats_is_invalid_and_leaves_no_image(fixture: Fixtur
 
 /// `Incomplete` if more or fewer bytes come than were announced.
 pub async fn data_of_another_size_than_announced_leaves_no_image(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let bytes = pattern(10_000);
@@ -280,7 +282,7 @@ pub async fn data_of_another_size_than_announced_leaves_no_image(fixture: Fixtur
 
 /// If the upload fails, there is no image.
 pub async fn data_that_breaks_off_leaves_no_image(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let bytes = pattern(10_000);

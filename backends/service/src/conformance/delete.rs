@@ -121,7 +121,7 @@ pub async fn an_image_is_deleted_in_whatever_status(fixture: Fixture) {
 
 /// An upload to an image that is deleted meanwhile fails, and does not bring the image back.
 pub async fn an_upload_under_way_fails_when_its_image_is_deleted(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     for rest in [None, Some(pattern(1000))] {

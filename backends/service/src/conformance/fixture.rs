@@ -4,6 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{
     Caller, Context, ErrorKind, ImageChange, ImageId, ImageService, NewImage, Partial, Result, Sharing,
     Upload,
@@ -20,9 +22,13 @@ pub struct Fixture {
     silent: bool,
     shares: bool,
     details: bool,
+    serve: Option<Box<Serve>>,
     tag: String,
     guards: Vec<Box<dyn Any + Send + Sync>>,
 }
+
+/// Makes bytes be found at a URL, another one each time.
+type Serve = dyn Fn(Bytes) -> String + Send + Sync;
 
 /// On whose behalf the cases call. The first three are of different projects and no administrators.
 #[derive(Debug, Clone)]
@@ -60,6 +66,7 @@ impl Fixture {
             silent: false,
             shares: true,
             details: true,
+            serve: None,
             tag: format!("case-{}", ImageId::random()),
             guards: Vec::new(),
         }
@@ -101,6 +108,14 @@ impl Fixture {
         self
     }
 
+    /// Says that the service keeps images whose data lies at URLs, and how bytes come to lie at one, which must be
+    /// another one each time.
+    #[must_use]
+    pub fn serving(mut self, serve: impl Fn(Bytes) -> String + Send + Sync + 'static) -> Self {
+        self.serve = Some(Box::new(serve));
+        self
+    }
+
     /// Says on whose behalf to call, for a service that wants to know callers.
     #[must_use]
     pub fn with_callers(mut self, callers: Callers) -> Self {
@@ -115,6 +130,17 @@ impl Fixture {
     /// Where images are made: the service itself if it can.
     pub(super) fn maker(&self) -> &dyn ImageService {
         self.writer.as_deref().unwrap_or(&*self.service)
+    }
+
+    /// Whether it can make bytes be found at a URL.
+    pub(super) const fn serves(&self) -> bool {
+        self.serve.is_some()
+    }
+
+    /// A URL where these bytes are found.
+    pub(super) fn serve(&self, bytes: &Bytes) -> String {
+        let serve = self.serve.as_ref().expect("a fixture of a service that keeps locations serves data");
+        serve(bytes.clone())
     }
 
     pub(super) fn tag(&self) -> &str {
@@ -192,6 +218,28 @@ impl Fixture {
         }
         assert_eq!(kind_of(service.delete(&context, &image.id).await), ErrorKind::NotImplemented);
         assert_eq!(service.show(&context, &image.id).await.unwrap(), image);
+        true
+    }
+
+    /// Whether the service takes no data, or no writes at all. If so, it is checked that it says so, and that nothing
+    /// comes of it.
+    pub(super) async fn refuses_data(&self) -> bool {
+        if self.refuses_writes().await {
+            return true;
+        }
+        if self.service.capabilities().uploads.is_yes() {
+            return false;
+        }
+        let (service, context) = (self.service(), self.owner());
+        let image = self.make(self.draft()).await;
+        let data = || Some(Upload::from_bytes("data"));
+        let made = service.create(&context, self.draft(), data()).await;
+        assert_eq!(kind_of(made), ErrorKind::NotImplemented);
+        let change = ImageChange { name: Some(Some("new".into())), ..ImageChange::default() };
+        let changed = service.update(&context, &image.id, change, data()).await;
+        assert_eq!(kind_of(changed), ErrorKind::NotImplemented);
+        assert_eq!(self.all(&context, self.query()).await, std::slice::from_ref(&image));
+        self.remove(&image).await;
         true
     }
 

@@ -43,7 +43,14 @@ impl Fixture {
 
     /// Makes the owner's image, with data.
     pub(super) async fn make_with(&self, image: NewImage, bytes: &Bytes) -> Image {
-        self.make_as(&self.admin_for(&image), image, Some(Upload::from_bytes(bytes.clone()))).await
+        let context = self.admin_for(&image);
+        if self.maker().capabilities().uploads.is_yes() {
+            return self.make_as(&context, image, Some(Upload::from_bytes(bytes.clone()))).await;
+        }
+        // A service that takes no data is told where it lies.
+        let queued = self.make_as(&context, image, None).await;
+        let locations = self.maker().locations().unwrap();
+        locations.add(&context, &queued.id, self.located(bytes)).await.unwrap()
     }
 
     async fn make_as(&self, context: &Context, mut image: NewImage, data: Option<Upload>) -> Image {

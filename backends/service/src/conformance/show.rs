@@ -72,6 +72,11 @@ pub async fn what_writes_answer_is_what_is_shown(fixture: Fixture) {
     let rename = ImageChange { name: Some(Some("second".into())), ..ImageChange::default() };
     let renamed = service.update(&owner, &made.id, rename, None).await.unwrap();
     assert_eq!(fixture.shown(&made.id).await, renamed);
+    fixture.remove(&made).await;
+    if fixture.refuses_data().await {
+        return;
+    }
+    let made = service.create(&owner, fixture.named("first"), None).await.unwrap();
     let filled = fixture.upload(&made.id, Upload::from_bytes("data")).await.unwrap();
     assert_eq!(fixture.shown(&made.id).await, filled);
     let data = Some(Upload::from_bytes("data"));

@@ -24,7 +24,7 @@ impl Fixture {
 
 /// Data makes the image `active`, with the size and the hashes of its bytes.
 pub async fn data_makes_a_queued_image_active(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let bytes = pattern(700_000);
@@ -40,7 +40,7 @@ pub async fn data_makes_a_queued_image_active(fixture: Fixture) {
 
 /// The change that comes with data is made first, so it can set the formats that the data needs.
 pub async fn a_change_goes_before_its_data(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let new = NewImage { disk_format: None, container_format: None, ..fixture.draft() };
@@ -62,7 +62,7 @@ pub async fn a_change_goes_before_its_data(fixture: Fixture) {
 
 /// If the data is refused as it comes, the change that came with it is not made either.
 pub async fn a_change_whose_data_is_refused_is_not_made(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let active = fixture.make_with(fixture.draft(), &pattern(10)).await;
@@ -78,7 +78,7 @@ pub async fn a_change_whose_data_is_refused_is_not_made(fixture: Fixture) {
 
 /// While data is on its way the image is `saving`, has no data to read, and lets no other upload in.
 pub async fn an_image_is_saving_while_data_is_on_its_way(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let queued = fixture.make(fixture.draft()).await;
@@ -104,7 +104,7 @@ pub async fn an_image_is_saving_while_data_is_on_its_way(fixture: Fixture) {
 
 /// `Conflict` if data comes and the image is not queued; the data that it has stays.
 pub async fn only_a_queued_image_takes_data(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let bytes = pattern(1000);
@@ -120,7 +120,7 @@ pub async fn only_a_queued_image_takes_data(fixture: Fixture) {
 
 /// `Invalid` if data comes and a format is unset.
 pub async fn an_image_without_formats_takes_no_data(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     for new in [
@@ -136,7 +136,7 @@ pub async fn an_image_without_formats_takes_no_data(fixture: Fixture) {
 
 /// `Incomplete` if more or fewer bytes come than were announced. The image can be uploaded to anew.
 pub async fn data_of_another_size_than_announced_leaves_the_image_queued(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     for announced in [0, 1, 9_999, 10_001, 1_000_000] {
@@ -150,7 +150,7 @@ pub async fn data_of_another_size_than_announced_leaves_the_image_queued(fixture
 
 /// `Incomplete` if the upload breaks off. The image can be uploaded to anew.
 pub async fn data_that_breaks_off_leaves_the_image_queued(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     for (length, size) in [(0, None), (10_000, None), (10_000, Some(10_000)), (300_000, Some(1_000_000))] {
@@ -163,7 +163,7 @@ pub async fn data_that_breaks_off_leaves_the_image_queued(fixture: Fixture) {
 
 /// An update that is dropped while data is on its way leaves the image queued. It can be uploaded to anew.
 pub async fn an_upload_that_is_dropped_leaves_the_image_queued(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let queued = fixture.make(fixture.draft()).await;
@@ -179,7 +179,7 @@ pub async fn an_upload_that_is_dropped_leaves_the_image_queued(fixture: Fixture)
 
 /// Of several uploads at once exactly one is let in, and the data is all its own.
 pub async fn of_several_uploads_one_is_let_in(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let queued = fixture.make(fixture.draft()).await;
@@ -200,7 +200,7 @@ pub async fn of_several_uploads_one_is_let_in(fixture: Fixture) {
 
 /// What is changed while data is on its way is not undone by its end.
 pub async fn changes_during_an_upload_stay(fixture: Fixture) {
-    if fixture.refuses_writes().await {
+    if fixture.refuses_data().await {
         return;
     }
     let rename = |name: &str| ImageChange { name: Some(Some(name.into())), ..ImageChange::default() };

@@ -11,9 +11,9 @@ use image_service::{
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::keyset::{self, number};
-use super::records::Wanted;
-use crate::failure::Fault;
+use crate::fault::Fault;
+use crate::keyset::{self, number};
+use crate::records::Wanted;
 
 /// SQLite takes 32766 values in one statement; this leaves room for those of the position and the caller.
 const MOST_VALUES: usize = 32_000;
@@ -23,7 +23,7 @@ const MOST_FILTERS: usize = 500;
 
 /// A list, ready to be asked for.
 #[derive(Debug)]
-pub(crate) struct Select {
+pub struct Select {
     conditions: Vec<String>,
     /// The first is the caller's project, `?1`; the others are taken in turn.
     values: Vec<Value>,
@@ -36,7 +36,7 @@ impl Select {
     ///
     /// # Errors
     /// `Invalid` if the position does not fit the sort; `TooLarge` with too many filters, or values in them.
-    pub(crate) fn new(query: &Query, caller: &Caller, most: usize) -> Result<Self> {
+    pub fn new(query: &Query, caller: &Caller, most: usize) -> Result<Self> {
         query.check()?;
         if query.filters.len() > MOST_FILTERS {
             return Err(Error::new(
@@ -69,7 +69,10 @@ impl Select {
     }
 
     /// Asks.
-    pub(crate) fn page<T: Wanted>(mut self, connection: &Connection) -> Result<Page<T>, Fault> {
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn page<T: Wanted>(mut self, connection: &Connection) -> Result<Page<T>, Fault> {
         let sql = self.text::<T>();
         // One more than wanted tells whether there are more.
         let rows = i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_add(1);

@@ -4,8 +4,8 @@ use image_service::{Caller, Error, ErrorKind, Image, ImageId, MOST_PER_IMAGE, Me
 use image_service::{Timestamp, access};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::records::{time, word};
-use crate::failure::Fault;
+use crate::fault::Fault;
+use crate::records::{time, word};
 
 const COLUMNS: &str = "image_id, member_id, status, created_at, updated_at";
 
@@ -20,7 +20,10 @@ fn member_from(row: &Row<'_>) -> rusqlite::Result<Member> {
 }
 
 /// What the caller's project has said to this image, if it is a member and that matters.
-pub(crate) fn membership(
+///
+/// # Errors
+/// Those of the disk.
+pub fn membership(
     connection: &Connection,
     caller: &Caller,
     image: &Image,
@@ -34,18 +37,20 @@ pub(crate) fn membership(
 }
 
 /// One member, if it is one.
-pub(crate) fn find_member(
-    connection: &Connection,
-    id: &ImageId,
-    member: &str,
-) -> Result<Option<Member>, Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn find_member(connection: &Connection, id: &ImageId, member: &str) -> Result<Option<Member>, Fault> {
     let sql = format!("SELECT {COLUMNS} FROM members WHERE image_id = ? AND member_id = ?");
     let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement.query_row(params![id.as_str(), member], member_from).optional()?)
 }
 
 /// All members, by member id.
-pub(crate) fn members_of(connection: &Connection, id: &ImageId) -> Result<Vec<Member>, Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn members_of(connection: &Connection, id: &ImageId) -> Result<Vec<Member>, Fault> {
     let sql = format!("SELECT {COLUMNS} FROM members WHERE image_id = ? ORDER BY member_id");
     let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement.query_map([id.as_str()], member_from)?.collect::<rusqlite::Result<_>>()?)
@@ -55,7 +60,7 @@ pub(crate) fn members_of(connection: &Connection, id: &ImageId) -> Result<Vec<Me
 ///
 /// # Errors
 /// `AlreadyExists`; `TooLarge` if there are too many.
-pub(crate) fn add_member(
+pub fn add_member(
     connection: &Connection,
     id: &ImageId,
     member: &str,
@@ -96,7 +101,10 @@ pub(crate) fn add_member(
 }
 
 /// Records what `member` says now.
-pub(crate) fn set_member_status(connection: &Connection, member: &Member) -> Result<(), Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn set_member_status(connection: &Connection, member: &Member) -> Result<(), Fault> {
     let sql = "UPDATE members SET status = ?, updated_at = ? WHERE image_id = ? AND member_id = ?";
     connection.prepare_cached(sql)?.execute(params![
         member.status.as_str(),
@@ -108,7 +116,10 @@ pub(crate) fn set_member_status(connection: &Connection, member: &Member) -> Res
 }
 
 /// Takes a member away.
-pub(crate) fn remove_member(connection: &Connection, id: &ImageId, member: &str) -> Result<(), Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn remove_member(connection: &Connection, id: &ImageId, member: &str) -> Result<(), Fault> {
     let sql = "DELETE FROM members WHERE image_id = ? AND member_id = ?";
     connection.prepare_cached(sql)?.execute(params![id.as_str(), member])?;
     Ok(())

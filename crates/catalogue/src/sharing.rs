@@ -7,13 +7,13 @@ use image_service::{
 };
 use rusqlite::Connection;
 
-use crate::catalogue;
-use crate::failure::Fault;
-use crate::local::Local;
-use crate::store::{changeable, visible};
+use crate::fault::Fault;
+use crate::jobs::{Jobs, Keeper};
+use crate::members;
+use crate::tenancy::{changeable, visible};
 
 #[async_trait]
-impl Sharing for Local {
+impl<S: Keeper> Sharing for Jobs<S> {
     async fn members(&self, context: &Context, id: &ImageId) -> Result<Vec<Member>> {
         let (caller, id) = (context.caller.clone(), id.clone());
         self.read(context, move |snapshot| {
@@ -22,8 +22,8 @@ impl Sharing for Local {
                 return Err(not_shared(&id).into());
             }
             match &caller.project {
-                _ if is_master(&caller, &image) => catalogue::members_of(snapshot, &id),
-                Some(project) => Ok(catalogue::find_member(snapshot, &id, project)?.into_iter().collect()),
+                _ if is_master(&caller, &image) => members::members_of(snapshot, &id),
+                Some(project) => Ok(members::find_member(snapshot, &id, project)?.into_iter().collect()),
                 None => Ok(Vec::new()),
             }
         })
@@ -49,7 +49,7 @@ impl Sharing for Local {
             if image.visibility != Visibility::Shared {
                 return Err(not_shared(&id).into());
             }
-            catalogue::add_member(transaction, &id, &member, Timestamp::now())
+            members::add_member(transaction, &id, &member, Timestamp::now())
         })
         .await
     }
@@ -74,7 +74,7 @@ impl Sharing for Local {
             if member.status != status {
                 member.status = status;
                 member.updated_at = Timestamp::now().max(member.updated_at);
-                catalogue::set_member_status(transaction, &member)?;
+                members::set_member_status(transaction, &member)?;
             }
             Ok(member)
         })
@@ -86,7 +86,7 @@ impl Sharing for Local {
         self.write(context, move |transaction| {
             let image = changeable(transaction, &caller, &id)?;
             shown(transaction, &image, &member)?;
-            catalogue::remove_member(transaction, &id, &member)
+            members::remove_member(transaction, &id, &member)
         })
         .await
     }
@@ -102,7 +102,7 @@ fn shown(connection: &Connection, image: &Image, member: &str) -> Result<Member,
     if image.visibility != Visibility::Shared {
         return Err(no_member(&image.id, member).into());
     }
-    catalogue::find_member(connection, &image.id, member)?.ok_or_else(|| no_member(&image.id, member).into())
+    members::find_member(connection, &image.id, member)?.ok_or_else(|| no_member(&image.id, member).into())
 }
 
 fn not_shared(id: &ImageId) -> Error {

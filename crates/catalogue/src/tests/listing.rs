@@ -4,17 +4,30 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use image_service::{
-    Comparison, Direction, Field, Filter, MemberScope, MemberStatus, MultiHash, Page, Position, Scope, Sort,
-    SortKey, SortValue, Summary, Timestamp, Visibility, VisibilityScope, access,
+    Caller, Comparison, Direction, Field, Filter, Image, ImageId, MemberScope, MemberStatus, MultiHash,
+    NewImage, Page, Position, Query, Result, Scope, Sort, SortKey, SortValue, Status, Summary, Timestamp,
+    Visibility, VisibilityScope, access,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use tempfile::TempDir;
 
-use super::*;
-use crate::catalogue;
-use crate::store::Store;
+use super::settings;
+use crate::{Catalogue, Durability, IMAGES, Select, Wanted, add_member, insert_image, set_member_status};
+
+fn lookup(id: &str) -> ImageId {
+    ImageId::lookup(id)
+}
+
+/// The most images in a page.
+const MOST: usize = 1000;
+
+fn list<T: Wanted>(catalogue: &Catalogue, caller: &Caller, query: &Query) -> Result<Page<T>> {
+    let select = Select::new(query, caller, MOST)?;
+    catalogue.read(Arc::default(), |snapshot| select.page(snapshot))
+}
 
 /// Few enough to meet each other often, and each awkward in its way.
 const WORDS: &[&str] = &["", "a", "A", "b", "ab", "é", "z\0", "z", "%", "_", "'", "\u{10ffff}"];
@@ -150,25 +163,25 @@ fn position(sort: &Sort, images: &[Shared], (index, gone): (Index, bool)) -> Pos
     position
 }
 
-/// A store that holds `images` as they are, which no client could make.
-fn holding(directory: &TempDir, images: &[Shared]) -> Store {
-    let (store, _) = Store::open(options(directory.path()), Watch::default()).unwrap();
+/// A catalogue that holds `images` as they are, which no client could make.
+fn holding(directory: &TempDir, images: &[Shared]) -> Catalogue {
+    let path = directory.path().join("catalogue");
+    let catalogue = Catalogue::open(&path, settings(Durability::Process), &[IMAGES], || Ok(true)).unwrap();
     let now = Timestamp::now();
-    store
-        .catalogue()
+    catalogue
         .write(|transaction| {
             for (image, members) in images {
-                catalogue::insert_image(transaction, image)?;
+                insert_image(transaction, image)?;
                 for (member, status) in members {
-                    let mut member = catalogue::add_member(transaction, &image.id, member, now)?;
+                    let mut member = add_member(transaction, &image.id, member, now)?;
                     member.status = *status;
-                    catalogue::set_member_status(transaction, &member)?;
+                    set_member_status(transaction, &member)?;
                 }
             }
             Ok(())
         })
         .unwrap();
-    store
+    catalogue
 }
 
 fn expected(images: &[Shared], caller: &Caller, query: &Query) -> Page<Image> {
@@ -188,13 +201,13 @@ proptest! {
         asked in vec((caller(), query()), 24),
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let store = holding(&directory, &images);
+        let catalogue = holding(&directory, &images);
         for (caller, (mut query, place)) in asked {
             query.position = place.map(|place| position(&query.sort, &images, place));
             let wanted = expected(&images, &caller, &query);
-            let detail = store.list::<Image>(&caller, &query, Arc::default()).unwrap();
+            let detail = list::<Image>(&catalogue, &caller, &query).unwrap();
             prop_assert_eq!(&detail, &wanted, "{:?} {:?}", caller, query);
-            let index = store.list::<Summary>(&caller, &query, Arc::default()).unwrap();
+            let index = list::<Summary>(&catalogue, &caller, &query).unwrap();
             prop_assert_eq!(index, wanted.map(|image| Summary::from(&image)));
         }
     }
@@ -206,14 +219,14 @@ proptest! {
         limit in 1..5_usize,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let store = holding(&directory, &images);
+        let catalogue = holding(&directory, &images);
         let caller = Caller::administrator();
         let scope = Scope { visibility: VisibilityScope::All, member_status: MemberScope::All };
         let whole = Query { scope, sort, ..Query::default() };
         let mut query = Query { limit: NonZeroUsize::new(limit), ..whole.clone() };
         let mut walked = Vec::new();
         for _ in 0..=images.len() {
-            let page = store.list::<Image>(&caller, &query, Arc::default()).unwrap();
+            let page = list::<Image>(&catalogue, &caller, &query).unwrap();
             query.position = page.items.last().map(|last| query.sort.position_of(last));
             walked.extend(page.items);
             if !page.more {
@@ -227,15 +240,15 @@ proptest! {
 #[test]
 fn a_page_has_no_more_than_the_store_allows_and_says_that_there_is_more() {
     let directory = tempfile::tempdir().unwrap();
-    let bounded = Options { page_limit: NonZeroUsize::new(2).unwrap(), ..options(directory.path()) };
-    let (store, _) = Store::open(bounded, Watch::default()).unwrap();
+    let catalogue = holding(&directory, &[]);
     let caller = Caller::administrator();
     for _ in 0..3 {
-        store.create(&caller, raw()).unwrap();
+        let image = NewImage::default().into_image(&caller, Timestamp::now()).unwrap();
+        catalogue.write(|transaction| insert_image(transaction, &image)).unwrap();
     }
     for limit in [None, NonZeroUsize::new(3), NonZeroUsize::new(usize::MAX)] {
-        let page =
-            store.list::<Summary>(&caller, &Query { limit, ..Query::default() }, Arc::default()).unwrap();
+        let select = Select::new(&Query { limit, ..Query::default() }, &caller, 2).unwrap();
+        let page = catalogue.read(Arc::default(), |snapshot| select.page::<Summary>(snapshot)).unwrap();
         assert_eq!((page.items.len(), page.more), (2, true));
     }
 }
@@ -243,10 +256,10 @@ fn a_page_has_no_more_than_the_store_allows_and_says_that_there_is_more() {
 #[test]
 fn a_query_with_more_conditions_than_sqlite_takes_is_refused_and_one_with_as_many_is_not() {
     let directory = tempfile::tempdir().unwrap();
-    let store = holding(&directory, &[]);
+    let catalogue = holding(&directory, &[]);
     let asked = |filters| {
         let query = Query { filters, ..Query::default() };
-        store.list::<Summary>(&Caller::member_of("p"), &query, Arc::default()).map(|page| page.items.len())
+        list::<Summary>(&catalogue, &Caller::member_of("p"), &query).map(|page| page.items.len())
     };
     let tags = |count: usize| (0..count).map(|n| Filter::Tag(n.to_string())).collect::<Vec<_>>();
     let values = |count: usize| vec![Filter::Text { field: Field::Name, any_of: vec![String::new(); count] }];
@@ -260,17 +273,17 @@ fn a_query_with_more_conditions_than_sqlite_takes_is_refused_and_one_with_as_man
 #[test]
 fn a_position_that_does_not_fit_the_sort_is_invalid() {
     let directory = tempfile::tempdir().unwrap();
-    let store = holding(&directory, &[]);
+    let catalogue = holding(&directory, &[]);
     let position = Some(Position { values: vec![SortValue::Text("x".into())], id: ImageId::random() });
     let query = Query { position, ..Query::default() };
-    let error = store.list::<Image>(&Caller::administrator(), &query, Arc::default()).unwrap_err();
+    let error = list::<Image>(&catalogue, &Caller::administrator(), &query).unwrap_err();
     assert_eq!(error.kind(), image_service::ErrorKind::Invalid);
 }
 
 #[test]
 fn a_list_by_a_time_or_by_name_goes_to_its_place_in_an_index_and_sorts_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let store = holding(&directory, &[]);
+    let catalogue = holding(&directory, &[]);
     let (time, text) = (SortValue::Time(Timestamp::now()), SortValue::Text("x".into()));
     for (key, direction, value, plan) in [
         (SortKey::CreatedAt, Direction::Desc, &time, "INDEX images_by_creation ((created_at,id)<(?,?))"),
@@ -283,9 +296,8 @@ fn a_list_by_a_time_or_by_name_goes_to_its_place_in_an_index_and_sorts_nothing()
         for caller in [Caller::administrator(), Caller::member_of("p")] {
             let sort = Sort::by([(key, direction)]);
             let query = Query { sort, position: position.clone(), ..Query::default() };
-            let asked = catalogue::Select::new(&query, &caller, 25).unwrap();
-            let explained =
-                store.catalogue().read(Arc::default(), |snapshot| asked.explain::<Image>(snapshot));
+            let asked = Select::new(&query, &caller, 25).unwrap();
+            let explained = catalogue.read(Arc::default(), |snapshot| asked.explain::<Image>(snapshot));
             let explained = explained.unwrap();
             assert!(explained.contains(plan), "{explained}");
             assert!(!explained.contains("TEMP B-TREE"), "{explained}");

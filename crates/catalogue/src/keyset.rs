@@ -7,13 +7,13 @@ use rusqlite::types::Value;
 
 /// A condition, and the values that it takes in turn.
 #[derive(Debug)]
-pub(super) struct After {
-    pub(super) condition: String,
-    pub(super) values: Vec<Value>,
+pub(crate) struct After {
+    pub(crate) condition: String,
+    pub(crate) values: Vec<Value>,
 }
 
 /// Holds for what comes strictly after `position`, which `keys` have made.
-pub(super) fn after(keys: &[(SortKey, Direction)], position: &Position) -> After {
+pub(crate) fn after(keys: &[(SortKey, Direction)], position: &Position) -> After {
     let id = SortValue::Text(position.id.as_str().to_owned());
     let places: Vec<Place<'_>> = keys
         .iter()
@@ -90,7 +90,7 @@ fn one_way(places: &[Place<'_>]) -> Option<Direction> {
 }
 
 /// The keys as SQL sorts by them: `NULL` first when ascending, and text by bytes, as the contract does.
-pub(super) fn order(keys: &[(SortKey, Direction)]) -> String {
+pub(crate) fn order(keys: &[(SortKey, Direction)]) -> String {
     let mut order = Vec::with_capacity(keys.len());
     for (key, direction) in keys {
         order.push(match direction {
@@ -128,6 +128,6 @@ fn sort_value(value: &SortValue) -> Value {
 }
 
 /// A number to compare with. What is kept is below `i64::MAX`, so that stands for all numbers from there on.
-pub(super) fn number(value: u64) -> Value {
+pub(crate) fn number(value: u64) -> Value {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }

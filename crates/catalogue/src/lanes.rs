@@ -14,13 +14,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::failure;
+use crate::fault;
 
 /// The right to write. Letting go of it lets the next one in.
-pub(crate) type Turn = OwnedSemaphorePermit;
+pub type Turn = OwnedSemaphorePermit;
 
+/// Turns and seats, and the tasks that are at work.
 #[derive(Debug)]
-pub(crate) struct Lanes {
+pub struct Lanes {
     writers: Arc<Semaphore>,
     readers: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -28,7 +29,9 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(readers: usize) -> Self {
+    /// With one turn and so many seats.
+    #[must_use]
+    pub fn new(readers: usize) -> Self {
         Self {
             writers: Arc::new(Semaphore::new(1)),
             readers: Arc::new(Semaphore::new(readers)),
@@ -39,7 +42,10 @@ impl Lanes {
 
     /// Blocks a thread with `job` once there is a seat. When the answer is no longer awaited, or comes too
     /// late, the flag that `job` has been given is set.
-    pub(crate) async fn read<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// The job's; `TimedOut` at the deadline; `Unavailable` if the store is closing.
+    pub async fn read<T: Send + 'static>(
         &self,
         deadline: Option<Instant>,
         job: impl FnOnce(Arc<AtomicBool>) -> Result<T> + Send + 'static,
@@ -59,7 +65,10 @@ impl Lanes {
     }
 
     /// Blocks a thread with `job` once it is its turn. From then on it runs to its end, awaited or not.
-    pub(crate) async fn write<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// The job's; `TimedOut` at the deadline; `Unavailable` if the store is closing.
+    pub async fn write<T: Send + 'static>(
         &self,
         deadline: Option<Instant>,
         job: impl FnOnce(Turn) -> Result<T> + Send + 'static,
@@ -69,7 +78,10 @@ impl Lanes {
     }
 
     /// Blocks a thread with `job`: file work, which stands in nobody's way.
-    pub(crate) async fn run<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// The job's.
+    pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -77,16 +89,16 @@ impl Lanes {
     }
 
     /// Starts to [`run`](Self::run) `job` and does not wait for it.
-    pub(crate) fn start<T: Send + 'static>(
-        &self,
-        job: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Running<T> {
+    pub fn start<T: Send + 'static>(&self, job: impl FnOnce() -> Result<T> + Send + 'static) -> Running<T> {
         Running(self.tasks.spawn_blocking(job))
     }
 
     /// Runs `task` to its end, awaited or not. It is to stop when the token says so: that is when its caller
     /// has gone, or the store closes.
-    pub(crate) async fn own<T, F>(&self, task: impl FnOnce(CancellationToken) -> F) -> Result<T>
+    ///
+    /// # Errors
+    /// The task's.
+    pub async fn own<T, F>(&self, task: impl FnOnce(CancellationToken) -> F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
@@ -95,25 +107,25 @@ impl Lanes {
         let gone = stop.clone().drop_guard();
         let done = self.tasks.spawn(task(stop)).await;
         drop(gone);
-        done.map_err(failure::lost)?
+        done.map_err(fault::lost)?
     }
 
     /// Lets nothing new in, stops what can be stopped, and waits for the rest.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         self.stop();
         self.tasks.close();
         self.tasks.wait().await;
     }
 
     /// Lets nothing new in, and stops what can be stopped.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.closing.cancel();
     }
 
     async fn admit(&self, lane: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
-        let permit = Arc::clone(lane).acquire_owned().await.map_err(|_: AcquireError| failure::closed())?;
+        let permit = Arc::clone(lane).acquire_owned().await.map_err(|_: AcquireError| fault::closed())?;
         if self.closing.is_cancelled() {
-            return Err(failure::closed());
+            return Err(fault::closed());
         }
         Ok(permit)
     }
@@ -121,11 +133,15 @@ impl Lanes {
 
 /// A job at work. It runs to its end, waited for or not.
 #[derive(Debug)]
-pub(crate) struct Running<T>(JoinHandle<Result<T>>);
+pub struct Running<T>(JoinHandle<Result<T>>);
 
 impl<T> Running<T> {
-    pub(crate) async fn end(self) -> Result<T> {
-        self.0.await.map_err(failure::lost)?
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// The job's.
+    pub async fn end(self) -> Result<T> {
+        self.0.await.map_err(fault::lost)?
     }
 }
 

@@ -3,14 +3,13 @@
 use image_service::{Error, ErrorKind, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::failure::Fault;
+use crate::fault::Fault;
 
-/// From each version to the next. A step that has been released is never changed: add another.
-pub(super) const STEPS: &[&str] = &[ONE];
-
+/// The first step of every catalogue: images, their tags, properties and members, and the ids of deleted ones.
+///
 /// Text is compared by bytes (SQLite's `BINARY`, the default), and `NULL` comes before everything: the contract's
 /// order. Times are seconds since the epoch.
-const ONE: &str = "
+pub const IMAGES: &str = "
 CREATE TABLE images (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT,
@@ -68,7 +67,7 @@ CREATE TABLE deleted (
 ";
 
 /// The version of the schema in this catalogue. 0 stands for a new, empty one.
-pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
@@ -76,7 +75,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
 ///
 /// # Errors
 /// `Unavailable` if it has taken steps that are not among `steps`.
-pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
+pub(crate) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let taken = version(&transaction)?;
     let Some(missing) = usize::try_from(taken).ok().and_then(|taken| steps.get(taken..)) else {
@@ -131,7 +130,7 @@ mod tests {
     fn a_catalogue_of_a_newer_version_is_refused_by_both_versions() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "user_version", 7).unwrap();
-        let error = Error::from(migrate(&mut connection, STEPS).unwrap_err());
+        let error = Error::from(migrate(&mut connection, &[IMAGES]).unwrap_err());
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.message().contains("version 7") && error.message().contains("up to 1"), "{error}");
     }

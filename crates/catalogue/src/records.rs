@@ -7,14 +7,17 @@ use image_service::{Error, ErrorKind, Image, ImageId, MultiHash, Result, Summary
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use crate::failure::Fault;
+use crate::fault::Fault;
 
 /// What a list wants of each image, and how a row becomes that.
-pub(crate) trait Wanted: Sized {
+pub trait Wanted: Sized {
     /// The columns to select from `images`.
     const COLUMNS: &'static str;
 
     /// Reads the selected columns, and looks up what they do not hold.
+    ///
+    /// # Errors
+    /// Those of the disk, and of a row that makes no sense.
     fn from_row(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Self>;
 }
 
@@ -69,11 +72,11 @@ impl Wanted for Image {
 }
 
 /// A column that holds one of an enum's words.
-pub(super) fn word<T: FromStr<Err = Error>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(crate) fn word<T: FromStr<Err = Error>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     unreadable(column, Type::Text, row.get_ref(column)?.as_str()?.parse())
 }
 
-pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     unreadable(column, Type::Integer, Timestamp::from_second(row.get(column)?))
 }
 
@@ -90,19 +93,28 @@ where
 }
 
 /// The image of this id, if there is one.
-pub(crate) fn find_image(connection: &Connection, id: &ImageId) -> Result<Option<Image>, Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn find_image(connection: &Connection, id: &ImageId) -> Result<Option<Image>, Fault> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {} FROM images WHERE id = ?", Image::COLUMNS))?;
     Ok(statement.query_row([id.as_str()], |row| Image::from_row(connection, row)).optional()?)
 }
 
-/// The image of this id, or `NotFound`.
-pub(crate) fn must_find(connection: &Connection, id: &ImageId) -> Result<Image, Fault> {
+/// The image of this id.
+///
+/// # Errors
+/// `NotFound`, and those of the disk.
+pub fn must_find(connection: &Connection, id: &ImageId) -> Result<Image, Fault> {
     find_image(connection, id)?.ok_or_else(|| Error::not_found(id).into())
 }
 
 /// Whether the id is in use, or ever was.
-pub(crate) fn is_taken(connection: &Connection, id: &impl Display) -> Result<bool, Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn is_taken(connection: &Connection, id: &impl Display) -> Result<bool, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM images WHERE id = ?1) OR EXISTS (SELECT 1 FROM deleted WHERE id = ?1)",
     )?;
@@ -110,7 +122,10 @@ pub(crate) fn is_taken(connection: &Connection, id: &impl Display) -> Result<boo
 }
 
 /// Adds an image whose id is free.
-pub(crate) fn insert_image(connection: &Connection, image: &Image) -> Result<(), Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn insert_image(connection: &Connection, image: &Image) -> Result<(), Fault> {
     write_row(
         connection,
         image,
@@ -124,7 +139,10 @@ pub(crate) fn insert_image(connection: &Connection, image: &Image) -> Result<(),
 }
 
 /// Puts `image` in the place of the one of its id.
-pub(crate) fn replace_image(connection: &Connection, image: &Image) -> Result<(), Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn replace_image(connection: &Connection, image: &Image) -> Result<(), Fault> {
     write_row(
         connection,
         image,
@@ -189,7 +207,10 @@ fn insert_lists(connection: &Connection, image: &Image) -> Result<(), Fault> {
 }
 
 /// Removes an image with its members, and remembers its id.
-pub(crate) fn delete_image(connection: &Connection, id: &ImageId, now: Timestamp) -> Result<(), Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn delete_image(connection: &Connection, id: &ImageId, now: Timestamp) -> Result<(), Fault> {
     connection.prepare_cached("DELETE FROM images WHERE id = ?")?.execute([id.as_str()])?;
     connection
         .prepare_cached("INSERT INTO deleted (id, deleted_at) VALUES (?, ?)")?
@@ -198,20 +219,29 @@ pub(crate) fn delete_image(connection: &Connection, id: &ImageId, now: Timestamp
 }
 
 /// Forgets that there was an image of this id.
-pub(crate) fn forget_deleted(connection: &Connection, id: &ImageId) -> Result<(), Fault> {
+///
+/// # Errors
+/// SQLite's.
+pub fn forget_deleted(connection: &Connection, id: &ImageId) -> Result<(), Fault> {
     connection.prepare_cached("DELETE FROM deleted WHERE id = ?")?.execute([id.as_str()])?;
     Ok(())
 }
 
 /// The ids of all images that data is being written to.
-pub(crate) fn saving(connection: &Connection) -> Result<Vec<ImageId>, Fault> {
+///
+/// # Errors
+/// Those of the disk.
+pub fn saving(connection: &Connection) -> Result<Vec<ImageId>, Fault> {
     let mut statement = connection.prepare("SELECT id FROM images WHERE status = 'saving'")?;
     let ids = statement.query_map([], |row| row.get(0).map(|id: String| ImageId::lookup(id)))?;
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Shows `each` the id and size of every image that has data, one at a time.
-pub(crate) fn for_each_with_data(
+///
+/// # Errors
+/// Those of the disk.
+pub fn for_each_with_data(
     connection: &Connection,
     mut each: impl FnMut(ImageId, u64) -> Result<()>,
 ) -> Result<(), Fault> {

@@ -3,28 +3,17 @@
 //! One connection writes, each job in one `IMMEDIATE` transaction. Others only read, each job in a snapshot of
 //! its own, and wait for no writer (WAL). Everything here blocks; `lanes` decides who may.
 
-mod keyset;
-mod list;
-mod members;
-mod records;
-mod schema;
-
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use image_service::{Error, ErrorKind, Result};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::failure::{self, Fault};
-use crate::options::{Durability, Options};
-
-pub(crate) use list::Select;
-pub(crate) use members::{add_member, find_member, members_of, membership, remove_member, set_member_status};
-pub(crate) use records::{
-    Wanted, delete_image, find_image, for_each_with_data, forget_deleted, insert_image, is_taken, must_find,
-    replace_image, saving,
-};
+use crate::fault::{self, Fault};
+use crate::schema;
 
 /// How many of SQLite's steps there are between two looks at whether the answer is still wanted.
 const STEPS_BETWEEN_LOOKS: std::ffi::c_int = 4096;
@@ -32,26 +21,55 @@ const STEPS_BETWEEN_LOOKS: std::ffi::c_int = 4096;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 64;
 
+/// What an answered write survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The end of the process and the loss of power: every write waits for the disk.
+    #[default]
+    Full,
+    /// The end of the process. The loss of power may take the latest writes, and may leave the catalogue broken.
+    Process,
+}
+
+/// How a catalogue is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// What an answered write survives.
+    pub sync: Durability,
+    /// How many jobs may read at once.
+    pub readers: NonZeroUsize,
+    /// How long to wait for another process that works on the catalogue.
+    pub busy_timeout: Duration,
+}
+
+/// The records of a store, in one file of SQLite.
 #[derive(Debug)]
-pub(crate) struct Catalogue {
+pub struct Catalogue {
     /// First to be closed: only a connection that writes can fold the log back when it is the last.
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Connection>,
 }
 
 impl Catalogue {
-    /// Opens the catalogue at `path`, makes it if it is not there, and brings it to today's schema.
+    /// Opens the catalogue at `path`, makes it if it is not there, and brings it to today's schema, which is made in
+    /// `steps`: [`IMAGES`](crate::IMAGES), and then the store's own. A step that has been released is never changed.
     ///
     /// A new one is only made if `may_be_new`.
-    pub(crate) fn open(
+    ///
+    /// # Errors
+    /// `Unavailable`, with the path, if it cannot be used, has taken steps that are not among these, or is missing
+    /// where it may not be.
+    pub fn open(
         path: &Path,
-        options: &Options,
+        settings: Settings,
+        steps: &[&str],
         may_be_new: impl FnOnce() -> Result<bool>,
     ) -> Result<Self> {
-        let failed = |error| failure::opening_catalogue(path, error);
+        let failed = |error| fault::opening(path, error);
         let mut writer = Connection::open(path).map_err(failed)?;
-        prepare(&writer, options).map_err(failed)?;
-        prepare_writer(&writer, options.sync).map_err(failed)?;
+        prepare(&writer, settings).map_err(failed)?;
+        prepare_writer(&writer, settings.sync).map_err(failed)?;
         if schema::version(&writer).map_err(failed)? == 0 && !may_be_new()? {
             return Err(Error::new(
                 ErrorKind::Unavailable,
@@ -61,20 +79,22 @@ impl Catalogue {
                 ),
             ));
         }
-        schema::migrate(&mut writer, schema::STEPS)
-            .map_err(|fault| failure::opening_catalogue(path, fault))?;
-        let mut readers = Vec::with_capacity(options.readers.get());
-        for _ in 0..options.readers.get() {
+        schema::migrate(&mut writer, steps).map_err(|fault| fault::opening(path, fault))?;
+        let mut readers = Vec::with_capacity(settings.readers.get());
+        for _ in 0..settings.readers.get() {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let reader = Connection::open_with_flags(path, flags).map_err(failed)?;
-            prepare(&reader, options).map_err(failed)?;
+            prepare(&reader, settings).map_err(failed)?;
             readers.push(reader);
         }
         Ok(Self { writer: Mutex::new(writer), readers: Mutex::new(readers) })
     }
 
     /// Does `job` in one transaction: all of it, or nothing if it fails.
-    pub(crate) fn write<T>(&self, job: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
+    ///
+    /// # Errors
+    /// The job's, and those of the disk.
+    pub fn write<T>(&self, job: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
         let mut connection = lock(&self.writer);
         let done = || -> Result<T, Fault> {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -88,7 +108,10 @@ impl Catalogue {
     /// Does `job` on a snapshot, and gives up as `TimedOut` soon after `unwanted` is set.
     ///
     /// No more of these may run at once than there are readers.
-    pub(crate) fn read<T>(
+    ///
+    /// # Errors
+    /// The job's, and those of the disk.
+    pub fn read<T>(
         &self,
         unwanted: Arc<AtomicBool>,
         job: impl FnOnce(&Connection) -> Result<T, Fault>,
@@ -127,9 +150,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn prepare(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+fn prepare(connection: &Connection, settings: Settings) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.busy_timeout(options.busy_timeout)
+    connection.busy_timeout(settings.busy_timeout)
 }
 
 fn prepare_writer(writer: &Connection, sync: Durability) -> rusqlite::Result<()> {
@@ -145,10 +168,13 @@ fn prepare_writer(writer: &Connection, sync: Durability) -> rusqlite::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::is_taken;
+    use crate::schema::IMAGES;
+    use crate::tests::settings;
 
     fn open(directory: &tempfile::TempDir) -> Catalogue {
         let path = directory.path().join("catalogue.sqlite3");
-        Catalogue::open(&path, &Options::at(directory.path()), || Ok(true)).unwrap()
+        Catalogue::open(&path, settings(Durability::Full), &[IMAGES], || Ok(true)).unwrap()
     }
 
     #[test]
@@ -206,8 +232,8 @@ mod tests {
     fn a_write_waits_for_the_disk_unless_told_not_to() {
         for (sync, level) in [(Durability::Full, 2), (Durability::Process, 0)] {
             let directory = tempfile::tempdir().unwrap();
-            let options = Options { sync, ..Options::at(directory.path()) };
-            let catalogue = Catalogue::open(&directory.path().join("c"), &options, || Ok(true)).unwrap();
+            let path = directory.path().join("c");
+            let catalogue = Catalogue::open(&path, settings(sync), &[IMAGES], || Ok(true)).unwrap();
             let pragma = |name| {
                 let writer = lock(&catalogue.writer);
                 writer.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap()
