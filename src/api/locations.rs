@@ -202,7 +202,7 @@ async fn remove_one(
     if locations.len() <= 1 {
         return Err(Fault::forbidden("Cannot remove last location in the image."));
     }
-    let at = at.unwrap_or(locations.len().saturating_sub(1));
+    let at = at.unwrap_or_else(|| locations.len().saturating_sub(1));
     let Some(location) = locations.get(at) else {
         return Err(Fault::bad_request("Invalid position for removing a location."));
     };

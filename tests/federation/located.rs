@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use image_service::{
-    Digester, ErrorKind, Image, ImageChange, ImageService, Locations, NewImage, NewLocation, Status, Upload,
+    Digester, ErrorKind, Image, ImageChange, ImageService, Known, Locations, NewImage, NewLocation, Status,
+    Upload,
 };
 
 use crate::made_of::{context, federation, memory};
@@ -153,6 +154,23 @@ async fn another_copy_gives_the_data_that_a_location_does_not() {
         let data: Vec<Bytes> = download.data.unwrap().stream.try_collect().await.unwrap();
         assert_eq!(data.concat(), b"data");
         assert_eq!(both.show(&context(), &image.id).await.unwrap().stores, ["web", "memory"]);
+    }
+}
+
+#[tokio::test]
+async fn data_that_ends_early_never_looks_whole_and_speaks_against_no_store() {
+    let world = World::new().await;
+    let known = Known { size: Some(4), ..Known::default() };
+    for _ in 0..8 {
+        let image = world.make(NewImage::default(), None).await;
+        let half = stream::iter([Ok(Bytes::from_static(b"da"))]);
+        let url = world.served.put_stream(half.boxed());
+        let new = NewLocation { known: known.clone(), ..NewLocation::at_url(url) };
+        world.power().add(&context(), &image.id, new).await.unwrap();
+        let data = world.both.get(&context(), &image.id, None).await.unwrap().data.unwrap();
+        let error = data.stream.try_collect::<Vec<Bytes>>().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        world.both.show(&context(), &image.id).await.unwrap();
     }
 }
 
