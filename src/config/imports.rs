@@ -60,6 +60,7 @@ impl Default for ImportSettings {
             tasks,
             task_age,
             web,
+            hash_locations: _,
         } = Settings::default();
         let staging = ByteSize::b(staging);
         Self {
@@ -80,9 +81,9 @@ impl Default for ImportSettings {
 }
 
 impl ImportSettings {
-    /// The same for the imports themselves.
+    /// The same for the imports themselves, which read locations if `hash_locations` says so.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self, hash_locations: bool) -> Settings {
         Settings {
             methods: self.methods.clone(),
             region: self.region.clone(),
@@ -96,6 +97,7 @@ impl ImportSettings {
             tasks: self.tasks,
             task_age: self.task_age,
             web: self.web.clone(),
+            hash_locations,
         }
     }
 

@@ -324,13 +324,22 @@ impl Default for Formats {
 }
 
 /// `[locations]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LocationSettings {
     /// Whether images show all locations of their data to their owners, and patches change them. Default: no.
     pub show: bool,
     /// Whether images show their owners the URL of the first location. Default: no.
     pub direct_url: bool,
+    /// Whether what lies at a location that a client posts is read once, so that the image has its hashes; otherwise what
+    /// the client says of it is believed. Glance: do_secure_hash. Default: yes.
+    pub hash: bool,
+}
+
+impl Default for LocationSettings {
+    fn default() -> Self {
+        Self { show: false, direct_url: false, hash: true }
+    }
 }
 
 /// `[federation]`

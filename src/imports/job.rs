@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use image_service::{
-    ByteStream, Context, Error, ErrorKind, Image, ImageChange, ImageId, MultiHash, Result, Status, Stores,
-    Upload,
+    ByteStream, Context, Error, ErrorKind, Image, ImageChange, ImageId, Known, MultiHash, Result, Status,
+    Stores, Upload,
 };
 
 use super::Imports;
@@ -70,7 +70,11 @@ impl Imports {
             return Ok(());
         }
         let expected = expected.map(|(algorithm, value)| MultiHash { algorithm, value });
-        let known = locations::examine(self.service(), context, id, url, expected, LOOK).await?;
+        let known = if self.0.settings.hash_locations {
+            locations::examine(self.service(), context, id, url, expected, LOOK).await?
+        } else {
+            Known { hash: expected, ..Known::default() }
+        };
         locations::add(self.service(), context, id, url, known).await.map(drop)
     }
 

@@ -81,6 +81,8 @@ pub struct Settings {
     pub task_age: Duration,
     /// From where `web-download` fetches, and how much.
     pub web: FetchSettings,
+    /// Whether what lies at a location is read, so that the image has its hashes; otherwise it is believed. Default: yes.
+    pub hash_locations: bool,
 }
 
 impl Default for Settings {
@@ -100,6 +102,7 @@ impl Default for Settings {
             tasks: number(10_000),
             task_age: Duration::from_secs(48 * 3600),
             web: FetchSettings::default(),
+            hash_locations: true,
         }
     }
 }

@@ -46,8 +46,8 @@ def short(target: Target) -> str:
 # What is turned on here, the services below must be told too, and it must go from tempest-expected.toml.
 FEATURES: Mapping[str, tuple[Target, ...]] = {
     "image-feature-enabled.import_image": TARGETS,
-    "image-feature-enabled.manage_locations": ("baseline",),
-    "image-feature-enabled.http_store_enabled": ("baseline",),
+    "image-feature-enabled.manage_locations": TARGETS,
+    "image-feature-enabled.http_store_enabled": TARGETS,
     "image-feature-enabled.store_weight_enabled": TARGETS,
     "image-feature-enabled.os_glance_reserved": TARGETS,
     "image.image_caching_enabled": ("baseline",),
@@ -150,8 +150,11 @@ region = {toml(REGION)}
 ports = []
 allow_networks = ["127.0.0.0/8"]
 """
-        if self.round == "lax":
-            settings += "[formats]\ncheck = false\n"
+        strict = str(self.round != "lax").lower()
+        settings += f"[formats]\ncheck = {strict}\n[locations]\nshow = true\ndirect_url = true\nhash = {strict}\n"
+        fetch = {"ports": [], "allow_networks": ["127.0.0.0/8"]}
+        web = {"path": str(self.home / "portico" / "web"), "fetch": fetch}
+        backends += f'[[backend]]\nname = "web"\nkind = "web"\noptions = {toml(web)}\n'
         if self.round == "limits":
             limits = {"credential": self._sees_all_limits(), "service_type": "image", "region": REGION}
             settings += f"[quotas]\nkeystone = {toml(limits)}\n"
