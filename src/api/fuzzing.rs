@@ -12,6 +12,7 @@ use image_service::{
     ByteRange, Caller, Digester, Direction, ErrorKind, Image, ImageId, MOST_PER_IMAGE, NewImage, Sort,
     SortKey, Timestamp,
 };
+use portico_format::{Declared, Finding, HEAD, Verdict, is_fixed_vhd, look};
 use serde_json::Value;
 
 use super::attribute::{self, Kind, LONGEST};
@@ -188,6 +189,33 @@ fn sorts() -> [Sort; 4] {
     ]
 }
 
+/// The beginning of data is of one kind, and fits what is declared of it by the rules: what leads to another file never
+/// does, nor what is a disk of one format and declared to be another.
+pub fn check_format(bytes: &[u8]) {
+    let finding = look(&bytes[..bytes.len().min(HEAD)]);
+    let size = bytes.len() as u64;
+    let disk = finding.virtual_size(size);
+    assert!(disk.is_none_or(|disk| disk == size || disk < i64::MAX.unsigned_abs()));
+    let is_unsafe = matches!(finding, Finding::Unsafe { .. });
+    assert!(!is_unsafe || disk.is_none());
+    let mut fitting = 0;
+    for format in Settings::default().disk_formats {
+        let declared = Declared { disk: format.clone(), container: String::from("bare") };
+        match declared.judge(&finding) {
+            Verdict::Fits => {
+                assert!(!is_unsafe, "{format}");
+                fitting += usize::from(!matches!(format.as_str(), "ami" | "ari" | "aki"));
+            }
+            Verdict::FitsWithFooter => assert_eq!((is_unsafe, format.as_str()), (false, "vhd")),
+            Verdict::Refused(why) => assert!(!why.is_empty() && !why.chars().any(char::is_control)),
+        }
+        let wrapped = Declared { container: String::from("ova"), ..declared };
+        assert_eq!(wrapped.judge(&finding), Verdict::Fits);
+    }
+    assert!(fitting <= 1, "{finding:?} fits {fitting} formats");
+    let _ = is_fixed_vhd(bytes);
+}
+
 fn must_be_the_clients(fault: &Fault) {
     assert!(fault.status().is_client_error(), "{fault:?}");
 }
@@ -233,5 +261,6 @@ mod tests {
         over("patch", super::check_patch);
         over("range", super::check_range);
         over("cursor", super::check_cursor);
+        over("format", super::check_format);
     }
 }

@@ -32,6 +32,10 @@ impl Federation {
             let message = format!("store '{store}' has another image under the id that this one has there");
             return Err(Error::conflict(message));
         }
+        if located.silent.contains(&target) {
+            let message = format!("whether the image is in store '{store}' is not known: it does not answer");
+            return Err(Error::new(ErrorKind::Unavailable, message).answered());
+        }
         if located.copies.with_data.contains(&target) {
             return Err(Error::conflict(format!("the image is already in store '{store}'")));
         }

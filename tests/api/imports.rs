@@ -237,7 +237,8 @@ async fn tasks_are_listed_shown_and_made_by_administrators_alone() {
         [&page["tasks"][0], &page["tasks"][1], &next["tasks"][0]].map(|task| task["id"].as_str().unwrap());
     let mut expected: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut found = listed.to_vec();
-    (expected.sort_unstable(), found.sort_unstable());
+    expected.sort_unstable();
+    found.sort_unstable();
     assert_eq!((found, next.get("next")), (expected, None));
     let whole = site.door.ask(admin(&format!("/v2/tasks/{}", ids[0]))).await.expect(200).json();
     assert_eq!((&whole["status"], &whole["message"]), (&json!("success"), &json!("")));

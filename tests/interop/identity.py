@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from clients import CommandLine, Ran
 from glance import Glance
 from keystone import Keystone, User
-from portico import Portico
+from portico import Portico, toml
 from processes import Process, free_port
 from wire import Wire
 
@@ -34,13 +33,6 @@ class Person(CommandLine):
 
     def try_openstack(self, *words: str) -> Ran:
         return self._run("openstack", *words)
-
-
-def toml(value: Any) -> str:
-    """A value as an inline TOML table has it. TOML's basic strings are JSON's."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
-    return json.dumps(value)
 
 
 @dataclass

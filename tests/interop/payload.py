@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,3 +57,16 @@ def repeated(data: bytes, times: int) -> Iterator[bytes]:
     """The same block again and again: as long as one likes, and never more than one block in memory."""
     for _ in range(times):
         yield data
+
+
+def empty_qcow2(size: int) -> bytes:
+    """A qcow2 of version 3 whose disk has this many bytes, up to 512 MiB, none of them ever written."""
+    cluster = 1 << 16
+    refcount_table, refcount_block, mapping = (place * cluster for place in (1, 2, 3))
+    header = struct.pack(
+        ">4sIQIIQIIQQIIQQQQII",
+        b"QFI\xfb", 3, 0, 0, cluster.bit_length() - 1, size, 0, 1, mapping, refcount_table, 1, 0, 0, 0, 0, 0, 4, 104,
+    )  # fmt: skip
+    # One table that names one block, in which each of the four clusters is used once; and a mapping to nothing.
+    contents = (header, struct.pack(">Q", refcount_block), struct.pack(">4H", 1, 1, 1, 1), b"")
+    return b"".join(part.ljust(cluster, b"\0") for part in contents)

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from processes import Process, free_port
 
@@ -95,6 +96,13 @@ options = {{ dialect = "glance-v2", endpoint = "{endpoint}", auth = {{ kind = "n
     def forget_peak(self) -> None:
         """Lets the kernel start its peak figure (VmHWM) anew."""
         forget_peak_of(self.pid)
+
+
+def toml(value: Any) -> str:
+    """A value as an inline TOML table has it. TOML's basic strings are JSON's."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(value)
 
 
 def memory_of(pid: int) -> dict[str, int]:
