@@ -36,7 +36,8 @@ use names::Names;
 pub struct Rules {
     /// No image is shown with a wider visibility.
     pub ceiling: Visibility,
-    /// Our name of a project → its name in the store. No two may share one.
+    /// Our name of a project → its name in the store. No two may share one, and none of ours may begin with the store's
+    /// name and a colon.
     pub projects: BTreeMap<String, String>,
     /// What becomes of projects that are not named.
     pub others: Others,
@@ -71,11 +72,9 @@ impl Tenancy {
     /// Puts `rules` around `inner`, which is called `store` in names and sentences.
     ///
     /// # Errors
-    /// `Invalid` if two projects would have the same name in the store.
+    /// `Invalid` if two projects would have the same name in the store, or one of ours a name that is for the store's.
     pub fn around(inner: Arc<dyn ImageService>, store: &str, rules: Rules) -> Result<Self> {
-        let names = Names::new(store, rules.projects, rules.others).map_err(|name| {
-            Error::invalid(format!("two projects would be called '{name}' in store '{store}'"))
-        })?;
+        let names = Names::new(store, rules.projects, rules.others)?;
         Ok(Self { inner, store: store.to_owned(), ceiling: rules.ceiling, names })
     }
 

@@ -553,6 +553,7 @@ c = "x"
 "" = "z"
 d = "{long}"
 e = "\u0007"
+"a:b" = "w"
 "#
     );
     let found = faults(&text);
@@ -563,6 +564,7 @@ e = "\u0007"
         "portico.toml:11: backend[0].tenancy.projects.: '' must have 1 to 255 printable characters",
         "portico.toml:12: backend[0].tenancy.projects.d: 'xxx",
         "portico.toml:13: backend[0].tenancy.projects.e: '\\u{7}' must have 1 to 255 printable characters",
+        "portico.toml:14: backend[0].tenancy.projects.a:b: 'a:b' must not begin with 'a:', as projects do that only",
     ];
     for start in expected {
         assert!(found.iter().any(|fault| fault.starts_with(start)), "no {start} in {found:#?}");

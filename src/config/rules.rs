@@ -237,7 +237,7 @@ fn check_backends(config: &Config, document: &mut Document<'_>) {
         let place = Place::root().then("backend").then(number);
         within(document, &place.then("deadline"), entry.deadline);
         check_guard_of_backend(&entry.guard, &place.then("guard"), document);
-        entry.tenancy.check(&place.then("tenancy"), document);
+        entry.tenancy.check(entry.name.as_deref().unwrap_or_default(), &place.then("tenancy"), document);
         match &entry.name {
             None => document.fault(&place.then("name"), "is missing"),
             Some(name) if !is_name(name) => document.fault(

@@ -47,8 +47,8 @@ pub enum OtherProjects {
 }
 
 impl TenancyOfBackend {
-    /// Notes every fault in it.
-    pub(super) fn check(&self, place: &Place, document: &mut Document<'_>) {
+    /// Notes every fault in it, for a backend of this name.
+    pub(super) fn check(&self, backend: &str, place: &Place, document: &mut Document<'_>) {
         let place = place.then("projects");
         if self.projects.len() > MOST {
             document.fault(&place, format!("must not be more than {MOST}"));
@@ -63,6 +63,11 @@ impl TenancyOfBackend {
                         format!("'{}' must have 1 to {LONGEST} printable characters", name.escape_debug());
                     document.fault(&place, message);
                 }
+            }
+            if here.strip_prefix(backend).is_some_and(|rest| rest.starts_with(':')) {
+                let message =
+                    format!("'{here}' must not begin with '{backend}:', as projects do that only it has");
+                document.fault(&place, message);
             }
             if let Some(first) = known.insert(there, here) {
                 document.fault(&place, format!("'{there}' is already what '{first}' is called there"));

@@ -150,7 +150,10 @@ impl Federation {
         let mut holders: Vec<usize> = answers.found.iter().map(|(source, _)| *source).collect();
         if holders.is_empty() {
             if answers.silent.is_empty() {
-                self.owners.forget(id);
+                // It may only be hidden from anybody else.
+                if context.caller.is_admin() {
+                    self.owners.forget(id);
+                }
                 return Err(if answers.deleted { Error::deleted(id) } else { Error::not_found(id) });
             }
             return Err(unknown(answers.silent));

@@ -2,9 +2,11 @@
 //!
 //! A name stands for one project on each side, or names could be taken: if ours `a` is the store's `b`, then our own `b`
 //! is nobody there, and the store's own `a` is none of ours. A project of the store that has no name here is shown as
-//! `store:name`, and can be named so; nobody's own project is ever taken for it.
+//! `store:name`, and can be named so; nobody's own project is ever taken for it, and none of ours can be given such a name.
 
 use std::collections::BTreeMap;
+
+use image_service::{Error, Result};
 
 use super::Others;
 
@@ -24,19 +26,23 @@ impl Names {
     /// The names of `projects`, ours → the store's, for a store of this name.
     ///
     /// # Errors
-    /// A name of the store that two projects have.
-    pub(super) fn new(
-        store: &str,
-        projects: BTreeMap<String, String>,
-        others: Others,
-    ) -> Result<Self, String> {
+    /// `Invalid` if two projects have one name in the store, or one of ours has a name that is for the store's.
+    pub(super) fn new(store: &str, projects: BTreeMap<String, String>, others: Others) -> Result<Self> {
+        let foreign = format!("{store}:");
         let mut here = BTreeMap::new();
         for (ours, theirs) in &projects {
+            if ours.starts_with(&foreign) {
+                return Err(Error::invalid(format!(
+                    "'{ours}' would be a project that only store '{store}' has"
+                )));
+            }
             if here.insert(theirs.clone(), ours.clone()).is_some() {
-                return Err(theirs.clone());
+                return Err(Error::invalid(format!(
+                    "two projects would be called '{theirs}' in store '{store}'"
+                )));
             }
         }
-        Ok(Self { behind: projects, here, others, foreign: format!("{store}:") })
+        Ok(Self { behind: projects, here, others, foreign })
     }
 
     /// What a project of the store is called here.
@@ -60,8 +66,7 @@ impl Names {
 
     /// What the store is to call a caller of this project. `None` if it is nobody there.
     pub(super) fn of_caller(&self, ours: &str) -> Option<String> {
-        let is_foreign = !self.behind.contains_key(ours) && ours.starts_with(&self.foreign);
-        if is_foreign { None } else { self.of_project(ours) }
+        if ours.starts_with(&self.foreign) { None } else { self.of_project(ours) }
     }
 
     /// Whether a name that is not given is the same on both sides.
@@ -87,13 +92,12 @@ mod tests {
 
     #[test]
     fn every_name_of_the_store_has_one_here_and_is_found_by_it_alone() {
-        let maps: [&[(&str, &str)]; 6] = [
+        let maps: [&[(&str, &str)]; 5] = [
             &[],
             &[("a", "b")],
             &[("a", "b"), ("b", "a")],
             &[("a", "b"), ("b", "c"), ("d", "paris:a")],
-            &[("paris:a", "a"), ("paris:b", "d")],
-            &[("paris:a", "b"), ("a", "paris:a")],
+            &[("a", "paris:paris:a"), ("", "a")],
         ];
         for map in maps {
             for others in [Others::Same, Others::Apart] {
@@ -132,8 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn two_projects_cannot_have_one_name() {
-        let projects = BTreeMap::from([("a".to_owned(), "x".to_owned()), ("b".to_owned(), "x".to_owned())]);
-        assert_eq!(Names::new("paris", projects, Others::Same).unwrap_err(), "x");
+    fn two_projects_cannot_have_one_name_nor_ours_one_that_is_for_theirs() {
+        let of = |pairs: [(&str, &str); 2]| {
+            let projects = pairs.map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned()));
+            Names::new("paris", projects.into(), Others::Same).unwrap_err().to_string()
+        };
+        assert!(of([("a", "x"), ("b", "x")]).contains("'x'"));
+        assert!(of([("paris:a", "x"), ("b", "y")]).contains("'paris:a'"));
     }
 }

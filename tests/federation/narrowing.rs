@@ -218,6 +218,21 @@ async fn a_copy_that_others_do_not_see_is_remembered() {
     assert_eq!(pair.visibilities().await, [Public, Private]);
 }
 
+/// Nor that there is an image at all.
+#[tokio::test]
+async fn an_image_that_others_do_not_see_is_remembered() {
+    let pair = pair(Private).await;
+    for _ in 0..2 {
+        assert_eq!(pair.federation.show(&member(), &pair.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+        let refused = pair.federation.update(&member(), &pair.id, to(Shared), None).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotFound);
+    }
+    pair.mood.is_now(Mood::Fails(ErrorKind::Refused));
+    let deactivate = ImageChange { status: Some(Status::Deactivated), ..ImageChange::default() };
+    let error = pair.federation.update(&owner(), &pair.id, deactivate, None).await.unwrap_err();
+    assert!(error.message().contains("'copy'"), "{error}");
+}
+
 /// Also after the copy in another store was removed.
 #[tokio::test]
 async fn the_other_copies_are_remembered_when_one_is_removed() {
