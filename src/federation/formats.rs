@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use image_service::{ByteStream, Error, ErrorKind, Result};
-use portico_format::{Declared, HEAD, Kind, TAIL, Verdict, is_fixed_vhd, look};
+use portico_format::{Declared, Finding, HEAD, Kind, TAIL, Verdict, is_fixed_vhd, look};
 
 /// What is declared of an image, if both formats are.
 pub(super) fn declared(disk: Option<&str>, container: Option<&str>) -> Option<Declared> {
@@ -15,15 +15,26 @@ pub(super) fn declared(disk: Option<&str>, container: Option<&str>) -> Option<De
 
 /// `stream`, which ends in `UnsupportedFormat` if it is not what is declared.
 pub(super) fn checked(stream: ByteStream, declared: Declared) -> ByteStream {
+    judged(stream, declared, Declared::judge)
+}
+
+/// `stream`, which ends in `UnsupportedFormat` if it leads to other files.
+pub(super) fn safe(stream: ByteStream, declared: Declared) -> ByteStream {
+    judged(stream, declared, Declared::judge_safety)
+}
+
+type Judge = fn(&Declared, &Finding) -> Verdict;
+
+fn judged(stream: ByteStream, declared: Declared, judge: Judge) -> ByteStream {
     // Its end may be found twice: among the first pieces, and behind them.
-    let start = Some(Stage::Head { stream: stream.fuse().boxed(), declared });
+    let start = Some(Stage::Head { stream: stream.fuse().boxed(), declared, judge });
     Box::pin(futures::stream::unfold(start, async |stage| stage?.next().await))
 }
 
 /// How far the data has come.
 enum Stage {
     /// Nothing has passed yet.
-    Head { stream: ByteStream, declared: Declared },
+    Head { stream: ByteStream, declared: Declared, judge: Judge },
     /// These pieces, the last first, pass before what else comes.
     Held { held: Vec<Bytes>, rest: Rest },
     /// All passes.
@@ -42,10 +53,10 @@ type Next = Option<(Result<Bytes>, Option<Stage>)>;
 impl Stage {
     async fn next(self) -> Next {
         match self {
-            Self::Head { mut stream, declared } => match gather(&mut stream).await {
+            Self::Head { mut stream, declared, judge } => match gather(&mut stream).await {
                 Err(error) => Some((Err(error), None)),
                 Ok(mut held) => {
-                    let tail = match declared.judge(&look(&head(&held))) {
+                    let tail = match judge(&declared, &look(&head(&held))) {
                         Verdict::Fits => None,
                         Verdict::FitsWithFooter => Some((BytesMut::new(), declared)),
                         Verdict::Refused(message) => return Some((Err(refused(message)), None)),
@@ -165,6 +176,21 @@ mod tests {
             let error = passed.next().await.unwrap().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnsupportedFormat);
             assert!(passed.next().await.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_change_where_it_lies_is_only_to_be_safe() {
+        for (data, disk, passes) in
+            [(qcow2(0), "raw", true), (b"plain".to_vec(), "qcow2", true), (qcow2(7), "raw", false)]
+        {
+            let declared = declared(Some(disk), Some("bare")).unwrap();
+            let pieces = stream::iter([Ok(Bytes::from(data.clone()))]).boxed();
+            let passed: Result<Vec<Bytes>> = safe(pieces, declared).try_collect().await;
+            match passed {
+                Ok(passed) => assert!(passes && passed.concat() == data, "{disk}"),
+                Err(error) => assert!(!passes && error.kind() == ErrorKind::UnsupportedFormat, "{disk}"),
+            }
         }
     }
 

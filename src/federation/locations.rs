@@ -239,7 +239,7 @@ impl Locations for Federation {
     async fn open(&self, context: &Context, image: &Image, url: &str) -> Result<Upload> {
         let guard = self.guard(self.keeper_of(url, None)?)?;
         let upload = guard.write("open_location", power(guard)?.open(context, image, url)).await?;
-        Ok(self.checked(upload, image.disk_format.as_deref(), image.container_format.as_deref()))
+        Ok(self.made_safe(upload, image))
     }
 
     async fn add(&self, context: &Context, id: &ImageId, mut new: NewLocation) -> Result<Image> {

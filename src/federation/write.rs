@@ -96,6 +96,16 @@ impl Federation {
         }
     }
 
+    /// Data that lies elsewhere, and may be other data tomorrow: its format is what is said of it, as with Glance, but it
+    /// may not lead to other files.
+    pub(super) fn made_safe(&self, data: Upload, image: &Image) -> Upload {
+        let declared = formats::declared(image.disk_format.as_deref(), image.container_format.as_deref());
+        match declared.filter(|_| self.formats == Formats::Checked) {
+            Some(declared) => Upload { stream: formats::safe(data.stream, declared), ..data },
+            None => data,
+        }
+    }
+
     async fn change_all(&self, context: &Context, located: Located, change: ImageChange) -> Result<Image> {
         let Located { image, native, copies, standings, .. } = &located;
         // A change that fails, or whose caller goes away, may have been made all the same.

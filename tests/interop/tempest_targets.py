@@ -160,6 +160,9 @@ allow_networks = ["127.0.0.0/8"]
             settings += f"[quotas]\nkeystone = {toml(limits)}\n"
         portico = Portico(self.home / "portico", free_port(), self.binary, {}, settings=settings + backends)
         service_id = self.keystone.catalogue("image", portico.endpoint, "glance")
+        # Portico is one process with one staging area, so that every other address of a deployment is the same one's.
+        self.keystone.catalogue("image_remote", portico.endpoint, "glance_remote")
+        self.has_remote = True
         if self.round == "limits":
             self._limit(service_id)
         self._add(portico)

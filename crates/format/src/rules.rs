@@ -51,6 +51,17 @@ impl Declared {
         if fits { Verdict::Fits } else { Verdict::Refused(self.mismatch(kind)) }
     }
 
+    /// Judges data of which nobody knows whether it stays as it is: it may be anything but what is not to be opened.
+    #[must_use]
+    pub fn judge_safety(&self, finding: &Finding) -> Verdict {
+        match finding {
+            Finding::Unsafe { why, .. } if self.container == "bare" => {
+                Verdict::Refused(format!("the image {why}"))
+            }
+            _ => Verdict::Fits,
+        }
+    }
+
     /// The sentence about data that is of another kind.
     #[must_use]
     pub fn mismatch(&self, kind: Kind) -> String {
