@@ -19,8 +19,8 @@ use serde::Deserialize;
 
 pub use crate::api::Policy;
 use crate::document::{Document, Fault, Place, read_text};
+pub use crate::imports::Settings as ImportSettings;
 use crate::registry::{self, Planned};
-pub use imports::ImportSettings;
 pub use keystone::KeystoneSettings;
 pub use report::report;
 pub use settings::{

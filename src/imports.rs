@@ -106,7 +106,7 @@ impl Imports {
         settings: Settings,
     ) -> Result<Self> {
         let fetcher = Fetcher::new(settings.web.clone())?;
-        let most = settings.staging;
+        let most = settings.staging.as_u64();
         let (journal, staging, staged, entries) = blocking(move || {
             let journal = Journal::open(&journal)?;
             let stages = journal.stages()?;

@@ -1,7 +1,8 @@
 //! The directory of what this process keeps beside the images: who may have it, and what is where in it.
 //!
 //! It belongs to one process at a time. Each part that keeps something has files of its own in it, by the names that
-//! [`State::path`] is asked for. It must not know what the files hold.
+//! [`State::path`] is asked for, and those of SQLite are brought up to date by [`migrate`]. It must not know what the files
+//! hold.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -9,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use image_service::{Error, ErrorKind, Result};
+use rusqlite::{Connection, TransactionBehavior};
 
 /// The directory, taken for this process until this is dropped.
 #[derive(Debug)]
@@ -56,6 +58,25 @@ impl State {
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+}
+
+/// Takes the steps of a SQLite file's schema that it has not seen, each of which is counted in its `user_version`. `false`
+/// if it has seen more than there are: it is of a later version of this program.
+///
+/// # Errors
+/// SQLite's; then none has been taken.
+pub fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<bool> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let seen: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let Some(steps) = usize::try_from(seen).ok().and_then(|seen| steps.get(seen..)) else {
+        return Ok(false);
+    };
+    for (version, step) in (seen + 1..).zip(steps) {
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", version)?;
+    }
+    transaction.commit()?;
+    Ok(true)
 }
 
 fn unusable(directory: &Path, error: io::Error) -> Error {

@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{AuthKind, Config, Guard, GuardOfBackend};
+use super::{AuthKind, Config, Guard, GuardOfBackend, imports};
 use crate::auth::tokens;
 use crate::document::{Document, Fault, Place};
 
@@ -26,7 +26,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     check_backends(config, document);
     check_placement(config, document);
     check_metadefs(config, document);
-    config.imports.check(&Place::root().then("imports"), document);
+    imports::check(&config.imports, &Place::root().then("imports"), document);
     check_quotas(config, document);
     let used = config.auth.kind == AuthKind::Keystone;
     config.auth.keystone.check(used, &Place::root().then("auth").then("keystone"), document);

@@ -12,6 +12,7 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, ErrorCode, Row, TransactionBehavior, named_params, params};
 
 use super::model::{Kind, Order, Task, TaskQuery, TaskSort, TaskStatus};
+use crate::state::migrate;
 
 /// What brings an empty file to today's tables. A later version adds another step, and never changes one.
 const STEPS: &[&str] = &["
@@ -94,7 +95,7 @@ impl Journal {
         let mut connection = Connection::open(path).map_err(failed)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-        if !migrate(&mut connection).map_err(failed)? {
+        if !migrate(&mut connection, STEPS).map_err(failed)? {
             let message = format!("{} is of a later version of this program", path.display());
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
@@ -305,21 +306,6 @@ fn parsed<T: serde::de::DeserializeOwned>(text: &str, column: &str) -> rusqlite:
 
 fn unreadable(column: &str) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnName(column.to_owned())
-}
-
-/// Takes the steps that the file has not seen. `false` if it has seen more than there are.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<bool> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let seen: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let Some(steps) = usize::try_from(seen).ok().and_then(|seen| STEPS.get(seen..)) else {
-        return Ok(false);
-    };
-    for (version, step) in (seen + 1..).zip(steps) {
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", version)?;
-    }
-    transaction.commit()?;
-    Ok(true)
 }
 
 /// What went wrong between this program and SQLite.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use image_service::{Caller, Context, Error, ImageId, Result, Status};
 use portico_fetch::Settings as FetchSettings;
 use serde::{Deserialize, Serialize};
@@ -53,9 +54,11 @@ impl fmt::Display for Method {
 }
 
 /// How imports are done. Every bound has a default.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The methods that are served. Default: `glance-direct`, `web-download` and `copy-image`, as with Glance.
+    /// The methods that are served: `glance-direct`, `web-download`, `copy-image`, `glance-download`. Default: the first
+    /// three, as with Glance.
     pub methods: Vec<Method>,
     /// The region in which `glance-download` finds images of any store here. Any other region is the name of a store.
     /// Default: none.
@@ -71,17 +74,20 @@ pub struct Settings {
     pub attempts: u32,
     /// Most images with staged data. Default: 1000.
     pub staged: NonZeroUsize,
-    /// Most bytes of staged data. Default: 1 TiB.
-    pub staging: u64,
+    /// Most bytes of staged data, all together. Default: 1 TiB.
+    pub staging: ByteSize,
     /// How long staged data waits to be imported. Default: 2 days.
+    #[serde(with = "humantime_serde")]
     pub staging_age: Duration,
     /// Most tasks that are remembered; of those that have ended, the oldest are forgotten first. Default: 10,000.
     pub tasks: NonZeroUsize,
     /// How long a task is remembered after its end. Default: 2 days.
+    #[serde(with = "humantime_serde")]
     pub task_age: Duration,
     /// From where `web-download` fetches, and how much.
     pub web: FetchSettings,
     /// Whether what lies at a location is read, so that the image has its hashes; otherwise it is believed. Default: yes.
+    #[serde(skip)]
     pub hash_locations: bool,
 }
 
@@ -97,7 +103,7 @@ impl Default for Settings {
             waiting: number(1000),
             attempts: 3,
             staged: number(1000),
-            staging: 1 << 40,
+            staging: ByteSize::tib(1),
             staging_age: Duration::from_secs(48 * 3600),
             tasks: number(10_000),
             task_age: Duration::from_secs(48 * 3600),

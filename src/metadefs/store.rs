@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::rules::Bounds;
 use super::session::Session;
+use crate::state::migrate;
 
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 64;
@@ -96,7 +97,7 @@ impl Store {
         let mut writer = Connection::open(path).map_err(failed)?;
         prepare(&writer, &bounds).map_err(failed)?;
         writer.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-        if !migrate(&mut writer).map_err(failed)? {
+        if !migrate(&mut writer, STEPS).map_err(failed)? {
             let message = format!("{} is of a later version of this program", path.display());
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
@@ -168,21 +169,6 @@ fn prepare(connection: &Connection, bounds: &Bounds) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(bounds.busy_timeout)?;
     connection.pragma_update(None, "foreign_keys", true)
-}
-
-/// Takes the steps that the file has not seen. `false` if it has seen more than there are.
-fn migrate(writer: &mut Connection) -> rusqlite::Result<bool> {
-    let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let seen: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let Some(steps) = usize::try_from(seen).ok().and_then(|seen| STEPS.get(seen..)) else {
-        return Ok(false);
-    };
-    for (version, step) in (seen + 1..).zip(steps) {
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", version)?;
-    }
-    transaction.commit()?;
-    Ok(true)
 }
 
 /// What went wrong between this program and SQLite.

@@ -99,7 +99,7 @@ async fn there_are_so_many_staged_images_and_bytes_and_no_more() {
     let id = few.queued().await;
     let error = few.imports.stage(&owner(), &id, Upload::from_bytes(bytes(10))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    let small = Site::with(Settings { staging: 100, ..settings() }).await;
+    let small = Site::with(Settings { staging: bytesize::ByteSize::b(100), ..settings() }).await;
     let id = small.queued().await;
     let error = small.imports.stage(&owner(), &id, Upload::from_bytes(bytes(101))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
