@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{FutureExt, StreamExt};
-use image_service::{ErrorKind, ImageChange};
+use image_service::{ErrorKind, ImageChange, Timestamp};
 
 use super::*;
 
@@ -231,4 +231,31 @@ async fn on_a_full_disk_images_can_be_deleted_at_the_cost_of_the_reserve_which_c
     local.delete(&admin(), &image.id).await.unwrap();
     assert_eq!(length(), 1 << 20);
     assert_whole(&local, directory.path()).await;
+}
+
+#[tokio::test]
+async fn an_id_is_given_out_again_only_to_an_image_that_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = Timestamp::from_second(1_000_000_000).unwrap();
+    let again = |id: &ImageId| NewImage { id: Some(id.clone()), created_at: Some(made), ..raw() };
+    let back = |id: &ImageId| NewImage { returning: true, ..again(id) };
+    let local = open(&directory).await;
+    let id = local.create(&admin(), raw(), Some(Upload::from_bytes(pattern(100)))).await.unwrap().id;
+    let taken = local.create(&admin(), back(&id), None).await.unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists, "it is still there");
+    local.delete(&admin(), &id).await.unwrap();
+    let taken = local.create(&admin(), again(&id), None).await.unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+    let image = local.create(&admin(), back(&id), None).await.unwrap();
+    assert_eq!((&image.id, image.size, image.created_at), (&id, None, made));
+    let upload = Some(Upload::from_bytes(pattern(50)));
+    local.update(&admin(), &id, ImageChange::default(), upload).await.unwrap();
+    assert_eq!(read(local.get(&admin(), &id, None).await.unwrap()).await.unwrap(), pattern(50));
+    assert_whole(&local, directory.path()).await;
+    drop(local);
+    let local = open(&directory).await;
+    assert_eq!(all(&local).await.len(), 1);
+    local.delete(&admin(), &id).await.unwrap();
+    let shown = local.show(&admin(), &id).await.unwrap_err();
+    assert!(shown.is_of_deleted_image());
 }
