@@ -34,11 +34,13 @@ mod staging;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use image_service::{
     Context, Error, ErrorKind, Image, ImageId, ImageService, MemberStatus, MultiHash, Result, Status, Upload,
     access,
@@ -66,6 +68,9 @@ pub const STAGING: &str = "staging";
 
 /// How often to look for what is to be forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// How long a store may take to notice that the image it is given data for has been deleted.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// The imports of one service. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -174,7 +179,13 @@ impl Imports {
             } else {
                 let attempts = entry.order.attempts;
                 let message = format!("the service has ended {attempts} times in the middle of it");
-                self.finish(entry, Err(Error::new(ErrorKind::Unavailable, message))).await;
+                let imports = self.clone();
+                self.0.tasks.spawn(async move {
+                    if entry.order.all_must_succeed {
+                        imports.take_back(&entry, &context).await;
+                    }
+                    imports.finish(entry, Err(Error::new(ErrorKind::Unavailable, message))).await;
+                });
             }
         }
     }
@@ -321,6 +332,7 @@ impl Imports {
             all_must_succeed: request.all_must_succeed,
             caller: Asker::of(&context.caller),
             attempts: 0,
+            given: BTreeSet::new(),
             stores,
         };
         let entry = new_entry(context, id, request.kind, request.input, order);
@@ -354,6 +366,7 @@ impl Imports {
             all_must_succeed: true,
             caller: Asker::of(&context.caller),
             attempts: 0,
+            given: BTreeSet::new(),
             stores: Vec::new(),
         };
         self.begin(context, new_entry(context, id, Kind::LocationImport, input, order)).await
@@ -384,15 +397,32 @@ impl Imports {
             );
             return Err(Error::conflict(message));
         };
-        let most = self.0.settings.tasks.get();
-        let noted = entry.clone();
-        if let Err(error) = self.in_journal(move |journal| journal.put(&noted, most)).await {
-            self.marks().change(&id, |mark| *mark = before);
-            return Err(error);
-        }
         // Nobody waits for it: the deadline is that of the request alone.
         let context = Context { deadline: None, prefer: Vec::new(), ..context.clone() };
-        self.spawn(entry, context);
+        let imports = self.clone();
+        // Whoever asks may go away in the middle, and then it is begun all the same.
+        let begun = self.0.tasks.spawn(async move {
+            let (id, task, most) =
+                (entry.task.image.clone(), entry.task.id.clone(), imports.0.settings.tasks.get());
+            let noted = entry.clone();
+            match imports.in_journal(move |journal| journal.put(&noted, most)).await {
+                Ok(forgotten) => {
+                    imports.quiet(forgotten).await;
+                    imports.spawn(entry, context);
+                    Ok(())
+                }
+                Err(error) => {
+                    imports.marks().change(&id, |mark| {
+                        if mark.task.as_ref().is_some_and(|work| work.id == task) {
+                            (mark.task, mark.stores) = (None, before.stores);
+                        }
+                    });
+                    Err(error)
+                }
+            }
+        });
+        let lost = |error| Error::new(ErrorKind::Internal, "a task was not begun").with_source(error);
+        begun.await.map_err(lost)??;
         Ok(task)
     }
 
@@ -531,11 +561,23 @@ impl Imports {
         entry.order.attempts += 1;
         entry.task.status = TaskStatus::Processing;
         self.save(&mut entry).await;
-        let outcome = tokio::select! {
-            outcome = self.work(&mut entry, &context, &bytes) => Some(outcome),
-            () = gone.cancelled() => Some(Err(deleted())),
-            () = stop.cancelled() => None,
+        let outcome = {
+            let ends = || async {
+                gone.cancelled().await;
+                // The data has ended in an error by then, and with it what is at work. A store that hangs is left.
+                tokio::time::sleep(GRACE).await;
+            };
+            let work = AssertUnwindSafe(self.work(&mut entry, &context, &bytes, &gone)).catch_unwind();
+            tokio::select! {
+                outcome = work => Some(outcome.unwrap_or_else(|_| Err(gave_up()))),
+                () = ends() => Some(Err(deleted())),
+                () = stop.cancelled() => None,
+            }
         };
+        let outcome = outcome.map(|outcome| if gone.is_cancelled() { Err(deleted()) } else { outcome });
+        if gone.is_cancelled() {
+            self.remove_rest(&entry).await;
+        }
         drop(permit);
         match outcome {
             Some(outcome) => self.finish(entry, outcome).await,
@@ -547,13 +589,29 @@ impl Imports {
         }
     }
 
+    /// Deletes what a task has made of an image after it was deleted.
+    async fn remove_rest(&self, entry: &Entry) {
+        let mut context = entry.order.caller.context(&entry.task.request_id);
+        context.caller.roles.insert(String::from("admin"));
+        let id = &entry.task.image;
+        if self.service().show(&context, id).await.is_err() {
+            return;
+        }
+        if let Err(error) = self.service().delete(&context, id).await {
+            tracing::warn!(image = %id, %error, "a record of a deleted image stays");
+        }
+    }
+
     /// Writes down how far a task is.
     async fn save(&self, entry: &mut Entry) {
         entry.task.updated_at = now();
         let (noted, most) = (entry.clone(), self.0.settings.tasks.get());
-        if let Err(error) = self.in_journal(move |journal| journal.put(&noted, most)).await {
-            let cause = error.chain();
-            tracing::error!(task = %entry.task.id, cause, "how far the task is cannot be written down");
+        match self.in_journal(move |journal| journal.put(&noted, most)).await {
+            Ok(forgotten) => self.quiet(forgotten).await,
+            Err(error) => {
+                let cause = error.chain();
+                tracing::error!(task = %entry.task.id, cause, "how far the task is cannot be written down");
+            }
         }
         self.marks().change(&entry.task.image, |mark| {
             if mark.task.as_ref().is_some_and(|work| work.id == entry.task.id) {
@@ -610,19 +668,11 @@ impl Imports {
         let inner = Arc::clone(&self.0);
         let old = now().saturating_sub(later(0, self.0.settings.staging_age));
         let found = blocking(move || {
-            let mut forgotten = inner.journal.expire(now())?;
-            forgotten.sort_unstable();
-            forgotten.dedup();
-            let mut silent = Vec::new();
-            for image in forgotten {
-                if inner.journal.of_image(&image)?.is_empty() {
-                    silent.push(image);
-                }
-            }
+            let forgotten = inner.journal.expire(now())?;
             let stages = inner.journal.stages()?.into_iter().filter(|stage| stage.created_at <= old);
-            Ok((silent, stages.collect::<Vec<Stage>>()))
+            Ok((forgotten, stages.collect::<Vec<Stage>>()))
         });
-        let (silent, stages) = match found.await {
+        let (forgotten, stages) = match found.await {
             Ok(found) => found,
             Err(error) => {
                 let cause = error.chain();
@@ -630,13 +680,7 @@ impl Imports {
                 return;
             }
         };
-        for image in silent {
-            self.marks().change(&image, |mark| {
-                if mark.task.is_none() {
-                    mark.stores = None;
-                }
-            });
-        }
+        self.quiet(forgotten).await;
         for stage in stages {
             let staged = self.marks().change(&stage.image, |mark| {
                 let is_old =
@@ -647,6 +691,23 @@ impl Imports {
                 tracing::warn!(image = %stage.image, "staged data was not imported in time and is removed");
             }
             self.unstage(&stage.image, Mark { staged, ..Mark::default() }).await;
+        }
+    }
+
+    /// Lets images that have no tasks any more tell nothing of any.
+    async fn quiet(&self, mut images: Vec<ImageId>) {
+        images.sort_unstable();
+        images.dedup();
+        for image in images {
+            let asked = image.clone();
+            let left = self.in_journal(move |journal| journal.of_image(&asked)).await;
+            if left.is_ok_and(|left| left.is_empty()) {
+                self.marks().change(&image, |mark| {
+                    if mark.task.is_none() {
+                        mark.stores = None;
+                    }
+                });
+            }
         }
     }
 
@@ -750,6 +811,10 @@ fn check_status(image: &Image, source: &Source) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::conflict(wrong))
+}
+
+fn gave_up() -> Error {
+    Error::new(ErrorKind::Internal, "the import gave up in the middle, by a mistake in this program")
 }
 
 fn deleted() -> Error {

@@ -241,7 +241,8 @@ async fn open_imports(
 ) -> Result<Option<Imports>, Failure> {
     let Some(state) = state.filter(|_| !config.imports.methods.is_empty()) else { return Ok(None) };
     let (journal, staging) = (state.path(imports::FILE), state.path(imports::STAGING));
-    let settings = imports::Settings { hash_locations: config.locations.hash, ..config.imports.clone() };
+    let mut settings = imports::Settings { hash_locations: config.locations.hash, ..config.imports.clone() };
+    settings.web.most_bytes = settings.web.most_bytes.min(config.limits.image);
     let opened = Imports::open(journal, staging, service, settings).await;
     opened.map(Some).map_err(Failure::State)
 }

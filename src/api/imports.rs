@@ -1,5 +1,6 @@
 //! Staging and importing: what clients ask, and whether they may.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +17,12 @@ use super::unserved::{self, Part};
 use super::{answer, body, images, policy, upload};
 use crate::imports::{Imports, Kind, Method, Request, Source, Targets, remote_id};
 use crate::quotas::Purpose;
+
+/// Most bytes of a URL, or a name, in an import.
+pub(super) const LONGEST: usize = 4096;
+
+/// Most stores that one import can name.
+const MOST_STORES: usize = 1000;
 
 pub(super) const METHODS: HeaderName = HeaderName::from_static("openstack-image-import-methods");
 
@@ -77,19 +84,35 @@ pub(super) async fn import(call: &Call, id: &ImageId, body: Body) -> Result<Resp
     }
     let staged = source == Source::Staged;
     call.admit(if staged { Purpose::ImportStaged } else { Purpose::Import }).await?;
-    let names = match &targets {
-        Targets::Named(names) => json!(names),
-        Targets::Default | Targets::All => Value::Null,
-    };
     let request = Request {
         kind: Kind::ApiImageImport,
-        input: json!({"image_id": id.as_str(), "import_req": input, "backend": names}),
+        input: json!({"image_id": id.as_str(), "import_req": told(&source, &targets, all_must_succeed)}),
         source,
         targets,
         all_must_succeed,
     };
     imports.import(&call.context, id, request).await?;
     Ok(answer::empty(StatusCode::ACCEPTED))
+}
+
+/// What was asked, as a task tells of it: all that is known here, and nothing else that was sent.
+fn told(source: &Source, targets: &Targets, all_must_succeed: bool) -> Value {
+    let mut method = json!({"name": source.method().map_or("", Method::as_str)});
+    match source {
+        Source::Web { uri } => method["uri"] = uri.as_str().into(),
+        Source::Image { id, region } => {
+            method["glance_image_id"] = id.as_str().into();
+            method["glance_region"] = region.as_str().into();
+        }
+        Source::Staged | Source::Copy | Source::Location { .. } => {}
+    }
+    let mut told = json!({"method": method, "all_stores_must_succeed": all_must_succeed});
+    match targets {
+        Targets::Named(names) => told["stores"] = json!(names),
+        Targets::All => told["all_stores"] = true.into(),
+        Targets::Default => {}
+    }
+    told
 }
 
 /// The image, for a caller who may change it.
@@ -147,9 +170,11 @@ fn targets(call: &Call, body: &Map<String, Value>, all: bool, has_stores: bool) 
     let listed = match body.get("stores") {
         None => None,
         Some(Value::Array(stores)) if !stores.is_empty() => {
-            let stores: Option<Vec<String>> =
+            let stores: Option<BTreeSet<String>> =
                 stores.iter().map(|store| store.as_str().map(str::to_owned)).collect();
-            Some(stores.ok_or_else(|| Fault::bad_request("stores: must be a list of names"))?)
+            let given = stores.ok_or_else(|| Fault::bad_request("stores: must be a list of names"))?;
+            // What is unknown is a conflict, as with Glance, which the imports say.
+            Some(given.into_iter().take(MOST_STORES).collect())
         }
         Some(_) => return Err(Fault::bad_request("stores: must be a list of names, with one at least")),
     };
@@ -169,8 +194,12 @@ fn targets(call: &Call, body: &Map<String, Value>, all: bool, has_stores: bool) 
     }
 }
 
+/// A short text: it is remembered as long as the task is.
 fn text(object: &Map<String, Value>, key: &str, missing: &str) -> Result<String, Fault> {
     match object.get(key) {
+        Some(Value::String(text)) if text.len() > LONGEST => {
+            Err(Fault::bad_request(format!("{key}: must not be longer than {LONGEST} bytes")))
+        }
         Some(Value::String(text)) => Ok(text.clone()),
         Some(_) => Err(Fault::bad_request(format!("{key}: must be text"))),
         None => Err(Fault::bad_request(missing)),

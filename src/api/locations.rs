@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::exchange::Call;
 use super::fault::Fault;
 use super::places::{self, Move, Named, Places};
-use super::{answer, body, policy, wire};
+use super::{answer, body, imports, policy, wire};
 use crate::quotas::Purpose;
 
 /// What can be set about locations.
@@ -84,14 +84,19 @@ async fn locations(call: &Call, power: &dyn Locations, image: &Image) -> Result<
 /// Takes a location that is to be looked at, and added then.
 pub(super) async fn add(call: &Call, id: &ImageId, body: Body) -> Result<Response, Fault> {
     let (image, power) = power_on(call, id).await?;
-    let Some(imports) = &call.front.imports else {
+    let Some(tasks) = &call.front.imports else {
         return Err(Fault::forbidden("locations are not added where there are no tasks"));
     };
     let Value::Object(body) = body::json(body, &call.front.settings).await? else {
         return Err(Fault::bad_request("a location must be a JSON object"));
     };
-    let Some(Value::String(url)) = body.get("url") else {
-        return Err(Fault::bad_request("url: must be a string"));
+    let Some(Value::String(url)) =
+        body.get("url").filter(|url| url.as_str().is_none_or(|url| url.len() <= imports::LONGEST))
+    else {
+        return Err(Fault::bad_request(format!(
+            "url: must be a string of at most {} bytes",
+            imports::LONGEST
+        )));
     };
     let expected = match body.get("validation_data") {
         Some(data) => places::expected(data)?,
@@ -109,7 +114,7 @@ pub(super) async fn add(call: &Call, id: &ImageId, body: Body) -> Result<Respons
     call.admit(Purpose::Upload).await?;
     let input =
         json!({"image_id": id.as_str(), "loc_url": url, "validation_data": body.get("validation_data")});
-    imports.add_location(&call.context, id, url.clone(), expected, input).await?;
+    tasks.add_location(&call.context, id, url.clone(), expected, input).await?;
     Ok(answer::empty(StatusCode::ACCEPTED))
 }
 

@@ -11,22 +11,27 @@ use super::exchange::Call;
 use super::fault::Fault;
 use super::links::{MARKER, Params};
 use super::unserved::{self, Part};
-use super::{Settings, answer, body, links, wire};
+use super::{Settings, answer, body, links, policy, wire};
 use crate::imports::{
     Imports, Kind, Method, Request, Source, Targets, Task, TaskQuery, TaskSort, TaskStatus,
 };
 use crate::quotas::Purpose;
 
+/// Most bytes of a task, which is remembered as it is.
+const LONGEST: usize = 64 << 10;
+
 const TASKS: &str = "/v2/tasks";
 
 /// Lists the tasks of one image, with moments in microseconds, as only here.
 pub(super) async fn of_image(call: &Call, id: &ImageId) -> Result<Response, Fault> {
-    call.visible(id).await?;
+    let image = call.visible(id).await?;
+    // A URL may open a door, so what was asked is told to those alone whose image it is.
+    let own = policy::must_own(&call.context.caller, &image).is_ok();
     let tasks = match &call.front.imports {
         Some(imports) => imports.of_image(id).await?,
         None => Vec::new(),
     };
-    let shown: Vec<Value> = tasks.iter().map(in_full).collect();
+    let shown: Vec<Value> = tasks.iter().map(|task| in_full(task, own)).collect();
     Ok(answer::json(StatusCode::OK, &json!({ "tasks": shown })))
 }
 
@@ -132,6 +137,9 @@ fn wanted(body: &Value) -> Result<(String, Value), Fault> {
     };
     let uri = given("import_from")?;
     given("import_from_format")?;
+    if body.to_string().len() > LONGEST {
+        return Err(Fault::bad_request(format!("a task must not be longer than {LONGEST} bytes")));
+    }
     match input.get("image_properties") {
         Some(properties @ Value::Object(_)) => Ok((uri, properties.clone())),
         _ => Err(Fault::bad_request("input: 'image_properties' is required, and must be an object")),
@@ -208,7 +216,8 @@ fn whole(task: &Task) -> Map<String, Value> {
 }
 
 /// The same as an image's tasks are told, which is how Glance's database has them.
-fn in_full(task: &Task) -> Value {
+fn in_full(task: &Task, own: bool) -> Value {
+    let (input, user) = if own { (&task.input, task.user.as_deref()) } else { (&Value::Null, None) };
     json!({
         "id": task.id,
         "type": task.kind.as_str(),
@@ -221,8 +230,8 @@ fn in_full(task: &Task) -> Value {
         "deleted": false,
         "image_id": task.image.as_str(),
         "request_id": task.request_id,
-        "user_id": task.user,
-        "input": task.input,
+        "user_id": user,
+        "input": input,
         "result": task.result,
         "message": task.message,
     })

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use image_service::{
-    ByteStream, Context, Digester, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage,
-    Result, Status, Upload, Visibility, access,
+    ByteStream, Context, Digester, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus,
+    NewImage, Result, Status, Upload, Visibility, access,
 };
 
 use super::Federation;
 use super::locate::Located;
-use super::write::{members_of, record_of};
+use super::write::{members_of, record_of, share_with};
 
 impl Federation {
     /// Puts data into one more store, as [`image_service::Stores::add_copy`] has it.
@@ -60,7 +60,12 @@ impl Federation {
         // A store may tell any failure of the stream as one that broke off.
         answer.map_err(|error| mismatch.take().unwrap_or(error))?;
         if target != located.copies.home {
-            self.require_home(context, &located, target).await?;
+            let now = self.require_home(context, &located, target).await?;
+            if now.status == Status::Deactivated {
+                // A record without data could not be told.
+                let close = ImageChange { status: Some(Status::Deactivated), ..ImageChange::default() };
+                guard.write("update", guard.service().update(context, id, close, None)).await?;
+            }
         }
         let located = self.search(context, id).await?;
         Ok(located.image)
@@ -119,18 +124,16 @@ impl Federation {
         self.census.forget_vain();
         let record = NewImage { returning: true, ..record_of(image) };
         to.write("create", to.service().create(context, record, None)).await?;
-        for member in &members {
-            let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
-            to.write("add_member", sharing.add_member(context, &image.id, member)).await?;
-        }
+        share_with(context, to, &image.id, &members).await?;
         let now = self.require_home(context, located, target).await?;
         // Whom the owner has removed meanwhile is not to see the copy; an image that is not shared has none to tell of.
         let left = if members.is_empty() { Vec::new() } else { members_of(context, home, &now).await? };
-        for member in
-            members.iter().filter(|member| now.visibility == Visibility::Shared && !left.contains(member))
+        let is_left = |member: &&Member| left.iter().any(|left| left.member_id == member.member_id);
+        for member in members.iter().filter(|member| now.visibility == Visibility::Shared && !is_left(member))
         {
             let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
-            to.write("remove_member", sharing.remove_member(context, &image.id, member)).await?;
+            let remove = sharing.remove_member(context, &image.id, &member.member_id);
+            to.write("remove_member", remove).await?;
         }
         let change = difference(image, &now);
         if !change.is_empty() {

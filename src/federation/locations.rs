@@ -17,7 +17,7 @@ use image_service::{
 use super::Federation;
 use super::guard::Guard;
 use super::locate::Located;
-use super::write::{members_of, record_of};
+use super::write::{members_of, record_of, share_with};
 
 /// The scheme of URLs that stand for copies in backends without locations.
 const SCHEME: &str = "store";
@@ -154,10 +154,7 @@ impl Federation {
         let record = NewImage { protected: false, returning: true, ..record_of(image) };
         to.write("create", to.service().create(context, record, None)).await?;
         let whole = async {
-            for member in members {
-                let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
-                to.write("add_member", sharing.add_member(context, &image.id, &member)).await?;
-            }
+            share_with(context, to, &image.id, &members).await?;
             let new = NewLocation { known, ..new };
             to.write("add_location", power(to)?.add(context, &image.id, new)).await?;
             if image.protected {

@@ -1,8 +1,8 @@
 //! Writes: to one place, chosen before the first byte, and never tried on a second one.
 
 use image_service::{
-    Context, Edit, Error, ErrorKind, Image, ImageChange, ImageId, MemberStatus, NewImage, Result, Status,
-    Timestamp, Upload, Visibility, access,
+    Context, Edit, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, NewImage, Result,
+    Status, Timestamp, Upload, Visibility, access,
 };
 
 use super::aliases;
@@ -190,10 +190,7 @@ impl Federation {
             // It may have been there before.
             let record = NewImage { returning: true, ..record_of(image) };
             to.write("create", to.service().create(context, record, None)).await?;
-            for member in members {
-                let sharing = to.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
-                to.write("add_member", sharing.add_member(context, &image.id, &member)).await?;
-            }
+            share_with(context, to, &image.id, &members).await?;
         }
         self.census.add(target, [&image.id]);
         self.census.forget_vain();
@@ -222,22 +219,41 @@ impl Federation {
         }
     }
 
+    /// Deletes what has been made of an image while it was being deleted.
+    async fn remove_rest(&self, context: &Context, native: &ImageId) -> Result<()> {
+        let left = match self.search(context, native).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            left => left?,
+        };
+        for source in &left.copies.sources {
+            let guard = self.guard(*source)?;
+            match guard.write("delete", guard.service().delete(context, native)).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => self.census.remove(*source, native),
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes an image and all its copies, its home last, so that what is left after a failure is the image.
     pub(super) async fn remove(&self, context: &Context, id: &ImageId) -> Result<()> {
         let located = self.search(context, id).await?;
         access::may_delete(&context.caller, &located.image, Some(MemberStatus::Accepted))?;
         self.require_answers(&located, |_| true)?;
-        let Located { native, copies, .. } = located;
+        let Located { native, copies, .. } = &located;
         for source in copies.sources.iter().filter(|source| copies.is_copy(**source)) {
             let guard = self.guard(*source)?;
-            match guard.write("delete", guard.service().delete(context, &native)).await {
+            match guard.write("delete", guard.service().delete(context, native)).await {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => self.census.remove(*source, &native),
+                _ => self.census.remove(*source, native),
             }
         }
         let guard = self.guard(copies.home)?;
-        guard.write("delete", guard.service().delete(context, &native)).await?;
-        self.census.remove(copies.home, &native);
+        guard.write("delete", guard.service().delete(context, native)).await?;
+        self.census.remove(copies.home, native);
+        if self.has_come_to_others(&located) {
+            self.remove_rest(context, native).await?;
+        }
         self.owners.forget(id);
         self.forget_alias(id);
         Ok(())
@@ -269,12 +285,37 @@ pub(super) fn not_narrowed(guard: &Guard, answer: Result<()>) -> Result<()> {
 }
 
 /// The projects that an image of `guard` is shared with.
-pub(super) async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<Vec<String>> {
+pub(super) async fn members_of(context: &Context, guard: &Guard, image: &Image) -> Result<Vec<Member>> {
     let Some(sharing) = guard.service().sharing().filter(|_| image.visibility == Visibility::Shared) else {
         return Ok(Vec::new());
     };
-    let members = guard.read(context, "members", || sharing.members(context, &image.id)).await?;
-    Ok(members.into_iter().map(|member| member.member_id).collect())
+    guard.read(context, "members", || sharing.members(context, &image.id)).await
+}
+
+/// Shares the image of this id in `guard` with these projects, which have answered already.
+pub(super) async fn share_with(
+    context: &Context,
+    guard: &Guard,
+    id: &ImageId,
+    members: &[Member],
+) -> Result<()> {
+    // Answers are the members' own, who have given them.
+    let mut answering = context.clone();
+    answering.caller.roles.insert(String::from("admin"));
+    for member in members {
+        let sharing = guard.service().sharing().ok_or_else(|| Error::not_implemented("sharing"))?;
+        let name = member.member_id.as_str();
+        guard.write("add_member", sharing.add_member(context, id, name)).await?;
+        if member.status == MemberStatus::Pending {
+            continue;
+        }
+        let answer = sharing.set_member_status(&answering, id, name, member.status);
+        if let Err(error) = guard.write("set_member_status", answer).await {
+            let store = &guard.backend().name;
+            tracing::warn!(image = %id, %store, %error, "a copy does not know what a member has answered");
+        }
+    }
+    Ok(())
 }
 
 /// What would make `image` anew.

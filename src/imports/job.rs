@@ -10,6 +10,8 @@ use image_service::{
     Stores, Upload,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::Imports;
 use super::journal::Entry;
 use super::model::Source;
@@ -17,6 +19,30 @@ use crate::locations;
 
 /// How often to look, while what lies at a URL is read, whether the image is still to have it.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// What becomes of data on its way: it is counted, and ends when its image has gone.
+struct Flow {
+    bytes: Arc<AtomicU64>,
+    gone: CancellationToken,
+}
+
+impl Flow {
+    fn through(&self, stream: ByteStream) -> ByteStream {
+        let (bytes, gone) = (Arc::clone(&self.bytes), self.gone.clone());
+        let counted = stream.inspect_ok(move |piece| {
+            bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        });
+        let start = Some((counted.boxed(), gone));
+        let flow = futures::stream::unfold(start, async |state: Option<(ByteStream, CancellationToken)>| {
+            let (mut stream, gone) = state?;
+            match gone.run_until_cancelled(stream.next()).await {
+                Some(piece) => piece.map(|piece| (piece, Some((stream, gone)))),
+                None => Some((Err(super::deleted()), None)),
+            }
+        });
+        flow.boxed()
+    }
+}
 
 impl Imports {
     /// Does the work of a task. What it can be repeated from is written down as it goes.
@@ -28,8 +54,9 @@ impl Imports {
         entry: &mut Entry,
         context: &Context,
         bytes: &Arc<AtomicU64>,
+        gone: &CancellationToken,
     ) -> Result<()> {
-        let mut context = context.clone();
+        let (mut context, flow) = (context.clone(), Flow { bytes: Arc::clone(bytes), gone: gone.clone() });
         if entry.order.source == Source::Copy {
             // Whoever may ask for copies may ask for those of others' images.
             context.caller.roles.insert(String::from("admin"));
@@ -46,8 +73,8 @@ impl Imports {
             }
         };
         let filled = match self.service().stores().filter(|_| !entry.order.stores.is_empty()) {
-            Some(stores) => self.fill(stores, entry, &context, bytes).await,
-            None => self.fill_plainly(entry, &context, bytes).await,
+            Some(stores) => self.fill(stores, entry, &context, &flow).await,
+            None => self.fill_plainly(entry, &context, &flow).await,
         };
         if filled.is_err()
             && let Some(undo) = undo
@@ -79,12 +106,12 @@ impl Imports {
     }
 
     /// Gives data to an image in a service without named stores.
-    async fn fill_plainly(&self, entry: &Entry, context: &Context, bytes: &Arc<AtomicU64>) -> Result<()> {
+    async fn fill_plainly(&self, entry: &Entry, context: &Context, flow: &Flow) -> Result<()> {
         let id = &entry.task.image;
         if self.service().show(context, id).await?.has_data() {
             return Ok(());
         }
-        let data = self.open_source(entry, context, bytes).await?;
+        let data = self.open_source(entry, context, flow).await?;
         self.service().update(context, id, ImageChange::default(), Some(data)).await.map(drop)
     }
 
@@ -94,7 +121,7 @@ impl Imports {
         stores: &dyn Stores,
         entry: &mut Entry,
         context: &Context,
-        bytes: &Arc<AtomicU64>,
+        flow: &Flow,
     ) -> Result<()> {
         let id = entry.task.image.clone();
         let image = self.service().show(context, &id).await?;
@@ -114,15 +141,21 @@ impl Imports {
         left.retain(|store| !image.stores.contains(store));
         let mut last = None;
         for store in &left {
-            let outcome = self.fill_one(stores, entry, context, store, bytes).await;
+            entry.order.given.insert(store.clone());
+            self.save(entry).await;
+            let outcome = self.fill_one(stores, entry, context, store, flow).await;
             if let Err(error) = outcome {
                 entry.failed.insert(store.clone());
+                // By contract nothing of the data has stayed.
+                entry.order.given.remove(store);
                 if entry.order.all_must_succeed {
-                    self.take_back(stores, entry, context).await;
+                    self.take_back(entry, context).await;
                     return Err(error);
                 }
                 tracing::warn!(image = %id, %store, %error, "an import goes on without a store that failed");
                 last = Some(error);
+            } else {
+                entry.failed.remove(store);
             }
             entry.importing.remove(store);
             self.save(entry).await;
@@ -139,36 +172,43 @@ impl Imports {
         entry: &mut Entry,
         context: &Context,
         store: &str,
-        bytes: &Arc<AtomicU64>,
+        flow: &Flow,
     ) -> Result<()> {
-        let data = match self.open_source(entry, context, bytes).await {
+        let data = match self.open_source(entry, context, flow).await {
             Ok(data) => data,
             Err(error) => {
-                // Then it is no store's fault, and no store will have it.
-                entry.failed = entry.order.stores.iter().cloned().collect();
+                // Then it is no store's fault, and those that have it keep it.
+                let lacking = entry.order.stores.iter().filter(|store| !entry.order.given.contains(*store));
+                entry.failed = lacking.cloned().collect();
                 return Err(error);
             }
         };
         stores.add_copy(context, &entry.task.image, store, data).await.map(drop)
     }
 
-    /// Takes back what the stores have been given.
-    async fn take_back(&self, stores: &dyn Stores, entry: &Entry, context: &Context) {
-        let id = &entry.task.image;
-        let has = match self.service().show(context, id).await {
+    /// Takes back what the task has given to stores.
+    pub(super) async fn take_back(&self, entry: &Entry, context: &Context) {
+        let (Some(stores), id) = (self.service().stores(), &entry.task.image) else { return };
+        let mut context = context.clone();
+        if entry.order.source == Source::Copy {
+            context.caller.roles.insert(String::from("admin"));
+        }
+        let has = match self.service().show(&context, id).await {
             Ok(image) => image.stores,
-            Err(error) if error.kind() == ErrorKind::NotFound => return,
-            Err(_) => entry.order.stores.clone(),
+            Err(error) => {
+                tracing::warn!(image = %id, %error, "what stores were given is not taken back");
+                return;
+            }
         };
-        for store in entry.order.stores.iter().filter(|store| has.contains(store)) {
-            if let Err(error) = stores.withdraw_copy(context, id, store).await {
+        for store in entry.order.given.iter().filter(|store| has.contains(store)) {
+            if let Err(error) = stores.withdraw_copy(&context, id, store).await {
                 tracing::warn!(image = %id, %store, %error, "a copy stays that was to be taken back");
             }
         }
     }
 
     /// Opens the data: where the image has it already, else where it comes from.
-    async fn open_source(&self, entry: &Entry, context: &Context, bytes: &Arc<AtomicU64>) -> Result<Upload> {
+    async fn open_source(&self, entry: &Entry, context: &Context, flow: &Flow) -> Result<Upload> {
         let id = &entry.task.image;
         let image = self.service().show(context, id).await?;
         let (stream, size) = if image.status == Status::Active {
@@ -189,11 +229,7 @@ impl Imports {
                 }
             }
         };
-        let bytes = Arc::clone(bytes);
-        let counted = stream.inspect_ok(move |piece| {
-            bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        });
-        Ok(Upload { stream: counted.boxed(), size, store: None })
+        Ok(Upload { stream: flow.through(stream), size, store: None })
     }
 
     async fn staged(&self, id: &ImageId) -> Result<(ByteStream, Option<u64>)> {

@@ -106,8 +106,9 @@ impl Journal {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a task, over what was there of it. Beyond `most`, those that have ended first are forgotten.
-    pub(super) fn put(&self, entry: &Entry, most: usize) -> Result<()> {
+    /// Writes a task, over what was there of it, and with its end that nothing is staged for its image any more. Beyond
+    /// `most` tasks, those that have ended first are forgotten: it gives their images.
+    pub(super) fn put(&self, entry: &Entry, most: usize) -> Result<Vec<ImageId>> {
         let mut connection = self.lock();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
@@ -138,14 +139,27 @@ impl Journal {
                 })
             })
             .map_err(broken)?;
-        transaction
+        if task.expires_at.is_some() {
+            transaction
+                .prepare_cached(
+                    "DELETE FROM stages WHERE image = ?1 AND size IS NOT NULL AND created_at <= ?2",
+                )
+                .and_then(|mut statement| statement.execute(params![task.image.as_str(), task.created_at]))
+                .map_err(broken)?;
+        }
+        let forgotten = transaction
             .prepare_cached(
                 "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE expires_at IS NOT NULL AND id <> ?2 \
-                 ORDER BY expires_at LIMIT max(0, (SELECT count(*) FROM tasks) - ?1))",
+                 ORDER BY expires_at LIMIT max(0, (SELECT count(*) FROM tasks) - ?1)) RETURNING image",
             )
-            .and_then(|mut statement| statement.execute(params![i64::try_from(most).unwrap_or(i64::MAX), task.id]))
+            .and_then(|mut statement| {
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                let rows = statement.query_map(params![most, task.id], |row| row.get(0).map(|id: String| ImageId::lookup(id)))?;
+                rows.collect()
+            })
             .map_err(broken)?;
-        transaction.commit().map_err(broken)
+        transaction.commit().map_err(broken)?;
+        Ok(forgotten)
     }
 
     /// The task of this id.
@@ -154,10 +168,14 @@ impl Journal {
         Ok(self.all(&sql, [SqlValue::from(id.to_owned())])?.pop())
     }
 
-    /// The tasks of an image, oldest first.
+    /// The latest tasks of an image, oldest first.
     pub(super) fn of_image(&self, image: &ImageId) -> Result<Vec<Entry>> {
-        let sql = format!("SELECT {COLUMNS} FROM tasks WHERE image = ?1 ORDER BY created_at, id");
-        self.all(&sql, [SqlValue::from(image.as_str().to_owned())])
+        let sql = format!(
+            "SELECT {COLUMNS} FROM tasks WHERE image = ?1 ORDER BY created_at DESC, id DESC LIMIT 100"
+        );
+        let mut entries = self.all(&sql, [SqlValue::from(image.as_str().to_owned())])?;
+        entries.reverse();
+        Ok(entries)
     }
 
     /// All tasks, oldest first.
@@ -350,6 +368,7 @@ mod tests {
                 all_must_succeed: false,
                 caller: Asker::of(&Caller::member_of("a")),
                 attempts: 1,
+                given: BTreeSet::new(),
             },
             importing: ["a".to_owned()].into(),
             failed: BTreeSet::new(),

@@ -55,22 +55,33 @@ impl Mark {
 
     /// Puts the mark on the image.
     pub(super) fn apply(&self, image: &mut Image) {
-        if let Some(status) = self.status() {
+        // Data that has come by another way all the same is not hidden by what is staged.
+        let status = self.status().filter(|status| *status != Status::Uploading || !image.has_data());
+        if let Some(status) = status {
             image.status = status;
             image.size = self.staged.as_ref().map_or(image.size, |staged| staged.size);
             if status == Status::Uploading {
                 image.stores.clear();
             }
         }
+        for (key, value) in self.properties() {
+            image.properties.insert(key.to_owned(), value);
+        }
+    }
+
+    /// The properties that the image is shown with.
+    pub(super) fn properties(&self) -> Vec<(&'static str, String)> {
+        let mut properties = Vec::new();
         if let Some(work) = &self.task {
-            image.properties.insert(TASK.to_owned(), work.id.clone());
+            properties.push((TASK, work.id.clone()));
         }
         if let Some((importing, failed)) = &self.stores {
             for (key, stores) in [(IMPORTING, importing), (FAILED, failed)] {
                 let names: Vec<&str> = stores.iter().map(String::as_str).collect();
-                image.properties.insert(key.to_owned(), names.join(","));
+                properties.push((key, names.join(",")));
             }
         }
+        properties
     }
 }
 

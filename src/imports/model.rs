@@ -346,6 +346,8 @@ pub(super) struct Order {
     pub(super) caller: Asker,
     /// How often it has been begun.
     pub(super) attempts: u32,
+    /// The stores that it has given data, or was about to: what is to be taken back if it fails.
+    pub(super) given: BTreeSet<String>,
 }
 
 /// A caller without the token, which is nobody's business when its request is over.

@@ -110,7 +110,7 @@ impl Overlaid {
         if !by_status {
             return Vec::new();
         }
-        self.0.marks().where_it(|mark| by_property || mark.status().is_some())
+        self.0.marks().where_it(|mark| mark.status().is_some() || by_property && may_match(mark, query))
     }
 
     /// Lets a change through to an image on which no import is at work, or one that does not get into its way.
@@ -157,6 +157,16 @@ impl Overlaid {
         self.below().show(context, id).await?;
         Err(Error::conflict("an import is at work on the image"))
     }
+}
+
+/// Whether an image with this mark, and no such properties of its own, has what the query asks of properties of imports.
+fn may_match(mark: &Mark, query: &Query) -> bool {
+    let told = mark.properties();
+    let asked = query.filters.iter().filter(|filter| hangs_on_marks(filter));
+    asked.into_iter().all(|filter| match filter {
+        Filter::Property { key, value } => told.iter().any(|(name, told)| name == key && told == value),
+        _ => true,
+    })
 }
 
 /// Whether marks may change what the filter says of an image.
@@ -207,7 +217,7 @@ impl ImageService for Overlaid {
     }
 
     async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
-        if self.mark(id).status().is_some() {
+        if self.mark(id).status() == Some(Status::Importing) {
             return Ok(Download { image: self.show(context, id).await?, data: None });
         }
         let mut download = self.below().get(context, id, range).await?;

@@ -319,11 +319,13 @@ async fn a_posted_location_that_is_not_what_it_should_be_leaves_the_image_queued
     let world = shown().await;
     let wrong = json!({"os_hash_algo": "sha512", "os_hash_value": "beefdead".repeat(16)});
     let gone = format!("{}99", world.served.put("data"));
-    let qcow2 = world.door.create(json!({"disk_format": "qcow2", "container_format": "bare"})).await;
+    // Its header names another file.
+    let unsafe_data = "# Disk DescriptorFile\nRW 1 FLAT \"/etc/passwd\" 0\n";
+    let vmdk = world.door.create(json!({"disk_format": "vmdk", "container_format": "bare"})).await;
     for (id, body) in [
         (world.door.queued().await, json!({"url": world.served.put("data"), "validation_data": wrong})),
         (world.door.queued().await, json!({"url": gone})),
-        (id_of(&qcow2), json!({"url": world.served.put("plain data")})),
+        (id_of(&vmdk), json!({"url": world.served.put(unsafe_data)})),
     ] {
         world.post(&id, body).await.expect(202);
         let image = world.settled(&id).await;
