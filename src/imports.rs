@@ -147,13 +147,13 @@ impl Imports {
             stop: CancellationToken::new(),
             settings,
         }));
-        imports.restore(staged, entries).await;
+        imports.restore(staged, entries);
         let sweeper = imports.clone();
         imports.0.tasks.spawn(async move { sweeper.sweep_until_stopped().await });
         Ok(imports)
     }
 
-    async fn restore(&self, staged: Vec<Stage>, entries: Vec<Entry>) {
+    fn restore(&self, staged: Vec<Stage>, entries: Vec<Entry>) {
         for Stage { image, file, size, .. } in staged {
             self.marks().change(&image, |mark| mark.staged = Some(Staged { file, size }));
         }
@@ -575,9 +575,6 @@ impl Imports {
             }
         };
         let outcome = outcome.map(|outcome| if gone.is_cancelled() { Err(deleted()) } else { outcome });
-        if gone.is_cancelled() {
-            self.remove_rest(&entry).await;
-        }
         drop(permit);
         match outcome {
             Some(outcome) => self.finish(entry, outcome).await,
@@ -586,19 +583,6 @@ impl Imports {
                 entry.order.attempts -= 1;
                 self.save(&mut entry).await;
             }
-        }
-    }
-
-    /// Deletes what a task has made of an image after it was deleted.
-    async fn remove_rest(&self, entry: &Entry) {
-        let mut context = entry.order.caller.context(&entry.task.request_id);
-        context.caller.roles.insert(String::from("admin"));
-        let id = &entry.task.image;
-        if self.service().show(&context, id).await.is_err() {
-            return;
-        }
-        if let Err(error) = self.service().delete(&context, id).await {
-            tracing::warn!(image = %id, %error, "a record of a deleted image stays");
         }
     }
 

@@ -58,9 +58,13 @@ impl Federation {
         let answer = guard.upload("update", Some(upload), update).await;
         self.owners.forget_twins(id);
         // A store may tell any failure of the stream as one that broke off.
-        answer.map_err(|error| mismatch.take().unwrap_or(error))?;
-        if target != located.copies.home {
-            let now = self.require_home(context, &located, target).await?;
+        let answer = answer.map(drop).map_err(|error| mismatch.take().unwrap_or(error));
+        if target == located.copies.home {
+            answer?;
+        } else {
+            // Also after a failure: no record of an image that has gone meanwhile is to stay.
+            let now = self.require_home(context, &located, target).await;
+            let now = answer.and(now)?;
             if now.status == Status::Deactivated {
                 // A record without data could not be told.
                 let close = ImageChange { status: Some(Status::Deactivated), ..ImageChange::default() };

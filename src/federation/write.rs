@@ -219,13 +219,16 @@ impl Federation {
         }
     }
 
-    /// Deletes what has been made of an image while it was being deleted.
-    async fn remove_rest(&self, context: &Context, native: &ImageId) -> Result<()> {
+    /// Deletes the copies of an image that were begun while it was being deleted. What had the id before is another image.
+    async fn remove_new(&self, context: &Context, located: &Located) -> Result<()> {
+        let native = &located.native;
         let left = match self.search(context, native).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             left => left?,
         };
-        for source in &left.copies.sources {
+        let is_new =
+            |source: &&usize| !located.copies.sources.contains(source) && !located.silent.contains(source);
+        for source in left.copies.sources.iter().filter(is_new) {
             let guard = self.guard(*source)?;
             match guard.write("delete", guard.service().delete(context, native)).await {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -251,8 +254,8 @@ impl Federation {
         let guard = self.guard(copies.home)?;
         guard.write("delete", guard.service().delete(context, native)).await?;
         self.census.remove(copies.home, native);
-        if self.has_come_to_others(&located) {
-            self.remove_rest(context, native).await?;
+        if located.image.id == *native && self.has_come_to_others(&located) {
+            self.remove_new(context, &located).await?;
         }
         self.owners.forget(id);
         self.forget_alias(id);

@@ -101,6 +101,14 @@ async fn what_is_staged_and_imported_is_the_image() {
         (&task["image_id"], &task["owner"], &task["deleted"]),
         (&json!(id), &json!("a"), &json!(false))
     );
+    // Who only sees the image is not told what was asked, which may hold a URL that opens a door.
+    let public = json!([{"op": "replace", "path": "/visibility", "value": "community"}]);
+    site.door.patch(&id, public).await.expect(200);
+    let others = site.door.ask(get(format!("/v2/images/{id}/tasks")).by("other")).await.expect(200).json();
+    assert_eq!(
+        (&others["tasks"][0]["status"], &others["tasks"][0]["input"]),
+        (&json!("success"), &Value::Null)
+    );
     let made = task["created_at"].as_str().unwrap();
     assert!(made.contains('.') && !made.ends_with('Z'), "{made}");
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use image_service::{
     Caller, Context, Digester, Direction, ErrorKind, Field, Filter, Image, ImageChange, ImageId,
-    ImageService, NewImage, Query, Resume, Sharing, Sort, SortKey, SourceState, Timestamp, Upload,
-    Visibility,
+    ImageService, MemberStatus, NewImage, Query, Resume, Sharing, Sort, SortKey, SourceState, Status,
+    Timestamp, Upload, Visibility,
 };
 use portico::federation::{Backend, Federation, Settings};
 use portico_memory::{Memory, Options};
@@ -469,4 +469,63 @@ async fn an_image_is_as_old_as_it_was_wherever_it_is_copied_or_moved_to() {
     federation.stores().unwrap().move_record(&context(), &id, "a").await.unwrap();
     assert_eq!(federation.show(&context(), &id).await.unwrap().created_at, made);
     assert!(made < Timestamp::now());
+}
+
+#[tokio::test]
+async fn an_image_that_is_deactivated_while_it_is_copied_is_deactivated_in_the_copy() {
+    let home = memory([record("1", "x", 1, Some(b"data"))]);
+    let (earlier, id) = (memory([]), ImageId::lookup("1"));
+    let services = vec![Arc::clone(&earlier) as Arc<dyn ImageService>, home];
+    let federation = Arc::new(joined(services, Settings::default()));
+    let during = Arc::clone(&federation);
+    let deactivating = async move {
+        let close = ImageChange { status: Some(Status::Deactivated), ..ImageChange::default() };
+        during.update(&context(), &ImageId::lookup("1"), close, None).await.unwrap();
+        Ok(Bytes::from_static(b"data"))
+    };
+    let upload = Upload::new(Box::pin(futures::stream::once(deactivating)));
+    federation.stores().unwrap().add_copy(&context(), &id, "a", upload).await.unwrap();
+    assert_eq!(earlier.show(&context(), &id).await.unwrap().status, Status::Deactivated);
+    assert_eq!(federation.show(&context(), &id).await.unwrap().status, Status::Deactivated);
+}
+
+#[tokio::test]
+async fn an_image_that_is_deleted_while_it_is_copied_is_nowhere() {
+    let home = memory([record("1", "x", 1, Some(b"data"))]);
+    let (other, id) = (memory([]), ImageId::lookup("1"));
+    let services = vec![home as Arc<dyn ImageService>, Arc::clone(&other) as Arc<dyn ImageService>];
+    let federation = Arc::new(joined(services, Settings::default()));
+    let during = Arc::clone(&federation);
+    let deleting = async move {
+        during.delete(&context(), &ImageId::lookup("1")).await.unwrap();
+        Ok(Bytes::from_static(b"data"))
+    };
+    let upload = Upload::new(Box::pin(futures::stream::once(deleting)));
+    let answer = federation.stores().unwrap().add_copy(&context(), &id, "b", upload).await;
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::NotFound);
+    for service in [other as Arc<dyn ImageService>, federation] {
+        assert_eq!(service.show(&context(), &id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn members_keep_what_they_have_answered_in_an_earlier_store_too() {
+    let (mut image, data) = record("1", "x", 1, Some(b"data"));
+    (image.visibility, image.owner) = (Visibility::Shared, Some("owner".into()));
+    let services = vec![memory([]) as Arc<dyn ImageService>, memory([(image, data)])];
+    let (federation, id) = (joined(services, Settings::default()), ImageId::lookup("1"));
+    let [owner, accepted, silent] =
+        ["owner", "accepted", "silent"].map(|project| Context::new(Caller::member_of(project), "req-1"));
+    for member in ["accepted", "silent"] {
+        federation.add_member(&owner, &id, member).await.unwrap();
+    }
+    federation.set_member_status(&accepted, &id, "accepted", MemberStatus::Accepted).await.unwrap();
+    let lists =
+        async |context: &Context| federation.detail(context, &Query::default()).await.unwrap().items.len();
+    assert_eq!((lists(&accepted).await, lists(&silent).await), (1, 0));
+    let upload = Upload::from_bytes("data");
+    let copied = federation.stores().unwrap().add_copy(&owner, &id, "a", upload).await.unwrap();
+    assert_eq!(copied.stores, ["a", "b"]);
+    assert_eq!((lists(&accepted).await, lists(&silent).await), (1, 0));
+    assert!(federation.show(&silent, &id).await.is_ok());
 }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use image_service::{
-    Caller, Context, ErrorKind, Image, ImageChange, ImageId, NewImage, Query, Status, Upload, Visibility,
+    Caller, Context, ErrorKind, Image, ImageChange, ImageId, ImageService as _, NewImage, Query, Status,
+    Upload, Visibility,
 };
 use portico::imports::{Request, Settings, Source, Targets, TaskQuery, TaskSort, TaskStatus};
 
@@ -313,4 +314,22 @@ async fn tasks_are_told_to_those_whose_they_are() {
         assert_eq!(site.imports.list(context, all()).await.unwrap().len(), usize::from(sees));
     }
     assert_eq!(site.imports.of_image(&id).await.unwrap(), [task]);
+}
+
+#[tokio::test]
+async fn what_was_there_before_a_task_is_never_taken_back() {
+    let site = Site::with(Settings { jobs: one(), ..settings() }).await;
+    let data = bytes(500);
+    let (id, first) = (site.active("a", &data).await, site.staged(&data).await);
+    site.stores[2].is_now(Gate::Hangs);
+    site.begin(&first, request(Source::Staged, named(&["c"]))).await.unwrap().unwrap();
+    site.stores[2].hangs().await;
+    // It waits; and by the time that it begins, b has the image by other hands.
+    let task = site.begin(&id, request(Source::Copy, Targets::All)).await.unwrap().unwrap();
+    let copy = NewImage { id: Some(id.clone()), ..raw() };
+    site.stores[1].create(&owner(), copy, Some(Upload::from_bytes(data))).await.unwrap();
+    site.stores[2].is_now(Gate::Refuses);
+    site.shown.delete(&owner(), &first).await.unwrap();
+    assert_eq!(site.ended(&task.id).await.status, TaskStatus::Failure);
+    assert_eq!(site.show(&id).await.stores, ["a", "b"]);
 }
