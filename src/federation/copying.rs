@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt as _;
 use image_service::{
     ByteStream, Context, Digester, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus,
-    NewImage, Result, Status, Upload, Visibility, access,
+    Result, Status, Upload, Visibility, access,
 };
 
 use super::Federation;
 use super::locate::Located;
-use super::write::{members_of, record_of, share_with};
+use super::write::members_of;
 
 impl Federation {
     /// Puts data into one more store, as [`image_service::Stores::add_copy`] has it.
@@ -59,18 +59,7 @@ impl Federation {
         self.owners.forget_twins(id);
         // A store may tell any failure of the stream as one that broke off.
         let answer = answer.map(drop).map_err(|error| mismatch.take().unwrap_or(error));
-        if target == located.copies.home {
-            answer?;
-        } else {
-            // Also after a failure: no record of an image that has gone meanwhile is to stay.
-            let now = self.require_home(context, &located, target).await;
-            let now = answer.and(now)?;
-            if now.status == Status::Deactivated {
-                // A record without data could not be told.
-                let close = ImageChange { status: Some(Status::Deactivated), ..ImageChange::default() };
-                guard.write("update", guard.service().update(context, id, close, None)).await?;
-            }
-        }
+        self.settle(context, &located, target, answer).await?;
         let located = self.search(context, id).await?;
         Ok(located.image)
     }
@@ -87,7 +76,7 @@ impl Federation {
         if others.all(|source| located.copies.conflicting.contains(source)) {
             return Err(Error::forbidden("the image is nowhere else"));
         }
-        self.delete_copy(context, &located, target).await
+        self.leave(context, &located.image, target).await
     }
 
     /// Moves a record, as [`image_service::Stores::move_record`] has it.
@@ -118,17 +107,9 @@ impl Federation {
     }
 
     /// Makes the record of an image in one more store, with the projects that it is shared with.
-    async fn add_record(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
-        let image = &located.image;
+    pub(super) async fn add_record(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
+        let (image, members) = (&located.image, self.copy_record(context, located, target).await?);
         let (home, to) = (self.guard(located.copies.home)?, self.guard(target)?);
-        let members = members_of(context, home, image).await?;
-        // It can be found as soon as it is there, so that nobody deletes the image without it.
-        self.owners.add(&image.id, &[target]);
-        self.census.add(target, [&image.id]);
-        self.census.forget_vain();
-        let record = NewImage { returning: true, ..record_of(image) };
-        to.write("create", to.service().create(context, record, None)).await?;
-        share_with(context, to, &image.id, &members).await?;
         let now = self.require_home(context, located, target).await?;
         // Whom the owner has removed meanwhile is not to see the copy; an image that is not shared has none to tell of.
         let left = if members.is_empty() { Vec::new() } else { members_of(context, home, &now).await? };
@@ -146,27 +127,35 @@ impl Federation {
         Ok(())
     }
 
+    /// Looks at the home when data has come to `target`, or has not: no record of an image that has gone meanwhile is to
+    /// stay, and a record without data could not be told of a deactivation.
+    pub(super) async fn settle(
+        &self,
+        context: &Context,
+        located: &Located,
+        target: usize,
+        answer: Result<()>,
+    ) -> Result<()> {
+        if target == located.copies.home {
+            return answer;
+        }
+        let now = self.require_home(context, located, target).await;
+        if answer.and(now)?.status == Status::Deactivated {
+            let (guard, id) = (self.guard(target)?, &located.native);
+            let close = ImageChange { status: Some(Status::Deactivated), ..ImageChange::default() };
+            guard.write("update", guard.service().update(context, id, close, None)).await?;
+        }
+        Ok(())
+    }
+
     /// The image as its home has it now. If it has gone there, the copy in `target` goes as well.
     async fn require_home(&self, context: &Context, located: &Located, target: usize) -> Result<Image> {
         let (home, id) = (self.guard(located.copies.home)?, &located.native);
         let answer = home.read(context, "show", || home.service().show(context, id)).await;
         if matches!(&answer, Err(error) if error.kind() == ErrorKind::NotFound) {
-            self.delete_copy(context, located, target).await?;
+            self.leave(context, &located.image, target).await?;
         }
         answer
-    }
-
-    /// Deletes what one store holds of an image, protected or not.
-    async fn delete_copy(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
-        let (guard, id) = (self.guard(target)?, &located.native);
-        if located.image.protected {
-            let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
-            guard.write("update", guard.service().update(context, id, unprotect, None)).await?;
-        }
-        guard.write("delete", guard.service().delete(context, id)).await?;
-        self.census.remove(target, id);
-        self.owners.leave(id, target);
-        Ok(())
     }
 }
 
@@ -254,7 +243,7 @@ fn verdict(digester: Digester, image: &Image) -> Result<(), &'static str> {
 mod tests {
     use bytes::Bytes;
     use futures::TryStreamExt as _;
-    use image_service::{Caller, Timestamp};
+    use image_service::{Caller, NewImage, Timestamp};
 
     use super::*;
 

@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use image_service::{
-    Context, Error, ErrorKind, Image, ImageChange, ImageId, Known, Location, Locations, MemberStatus,
-    NewImage, NewLocation, Result, Status, Timestamp, Upload, access,
+    Context, Error, ErrorKind, Image, ImageId, Known, Location, Locations, MemberStatus, NewLocation, Result,
+    Status, Timestamp, Upload, access,
 };
 
 use super::Federation;
 use super::guard::Guard;
 use super::locate::Located;
-use super::write::{members_of, record_of, share_with};
 
 /// The scheme of URLs that stand for copies in backends without locations.
 const SCHEME: &str = "store";
@@ -101,7 +100,7 @@ impl Federation {
     async fn queue_at(&self, context: &Context, located: &Located, target: usize) -> Result<()> {
         // A trial: what it becomes is thrown away.
         located.image.clone().activate(0, Known::default(), Timestamp::now())?;
-        self.copy_record(context, located, target).await
+        self.copy_record(context, located, target).await.map(drop)
     }
 
     /// Makes sure that the size of what is new is known, before anything is moved for it.
@@ -148,31 +147,19 @@ impl Federation {
             checksum: image.checksum.clone(),
             hash: image.hash.clone(),
         };
-        let (from, to) = (self.guard(located.copies.home)?, self.guard(target)?);
-        let members = members_of(context, from, image).await?;
-        // Unprotected until it is whole, so that it can be taken back.
-        let record = NewImage { protected: false, returning: true, ..record_of(image) };
-        to.write("create", to.service().create(context, record, None)).await?;
+        let to = self.guard(target)?;
         let whole = async {
-            share_with(context, to, &image.id, &members).await?;
+            self.add_record(context, located, target).await?;
             let new = NewLocation { known, ..new };
-            to.write("add_location", power(to)?.add(context, &image.id, new)).await?;
-            if image.protected {
-                let protect = ImageChange { protected: Some(true), ..ImageChange::default() };
-                to.write("update", to.service().update(context, &image.id, protect, None)).await?;
-            }
-            Ok(())
+            to.write("add_location", power(to)?.add(context, &image.id, new)).await.map(drop)
         };
-        let outcome = whole.await;
-        if outcome.is_err()
-            && let Err(error) = to.write("delete", to.service().delete(context, &image.id)).await
-        {
-            let store = &to.backend().name;
-            tracing::warn!(image = %image.id, %store, %error, "what was begun of a copy stays");
+        let answer = whole.await;
+        let failed = answer.is_err();
+        let outcome = self.settle(context, located, target, answer).await;
+        if failed {
+            self.leave_behind(context, image, target).await;
         }
-        self.owners.forget(&image.id);
-        self.census.add(target, [&image.id]);
-        self.census.forget_vain();
+        self.owners.forget_twins(&image.id);
         outcome
     }
 }
@@ -266,7 +253,7 @@ impl Locations for Federation {
                 self.leave_behind(context, &located.image, *source).await;
             }
         }
-        self.owners.forget(id);
+        self.owners.forget_twins(id);
         Ok(self.search(context, id).await?.image)
     }
 
@@ -304,16 +291,19 @@ impl Locations for Federation {
             return Err(Error::forbidden("the last location of an image cannot be removed"));
         }
         let named = |source: &&usize| self.name_of(**source) == store.as_deref();
-        let source = located.copies.with_data.iter().find(named);
-        let guard = self.guard(*source.ok_or_else(|| Error::not_found(id))?)?;
+        let source = located.copies.with_data.iter().find(named).copied();
+        let source = source.ok_or_else(|| Error::not_found(id))?;
+        let guard = self.guard(source)?;
         if now.iter().filter(|location| location.store == *store).count() > 1 {
             guard.write("remove_location", power(guard)?.remove(context, &located.native, url)).await?;
         } else {
             // With its only location a copy goes.
             access::may_delete(&context.caller, &located.image, Some(MemberStatus::Accepted))?;
             guard.write("delete", guard.service().delete(context, &located.native)).await?;
+            self.census.remove(source, &located.native);
+            self.owners.leave(&located.native, source);
         }
-        self.owners.forget(id);
+        self.owners.forget_twins(id);
         Ok(self.search(context, id).await?.image)
     }
 }

@@ -1,9 +1,11 @@
 //! Writes: to one place, chosen before the first byte, and never tried on a second one.
 
 use image_service::{
-    Context, Edit, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, NewImage, Result,
-    Status, Timestamp, Upload, Visibility, access,
+    ByteStream, Context, Edit, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, NewImage,
+    Result, Status, Timestamp, Upload, Visibility, access,
 };
+
+use portico_format::Declared;
 
 use super::aliases;
 use super::formats;
@@ -90,18 +92,25 @@ impl Federation {
 
     /// The upload, held to the format that its image declares.
     pub(super) fn checked(&self, data: Upload, disk: Option<&str>, container: Option<&str>) -> Upload {
-        match formats::declared(disk, container).filter(|_| self.formats == Formats::Checked) {
-            Some(declared) => Upload { stream: formats::checked(data.stream, declared), ..data },
-            None => data,
-        }
+        self.held(data, disk, container, formats::checked)
     }
 
     /// Data that lies elsewhere, and may be other data tomorrow: its format is what is said of it, as with Glance, but it
     /// may not lead to other files.
     pub(super) fn made_safe(&self, data: Upload, image: &Image) -> Upload {
-        let declared = formats::declared(image.disk_format.as_deref(), image.container_format.as_deref());
-        match declared.filter(|_| self.formats == Formats::Checked) {
-            Some(declared) => Upload { stream: formats::safe(data.stream, declared), ..data },
+        self.held(data, image.disk_format.as_deref(), image.container_format.as_deref(), formats::safe)
+    }
+
+    /// The upload as `hold` leaves it, if formats are checked and its image declares one.
+    fn held(
+        &self,
+        data: Upload,
+        disk: Option<&str>,
+        container: Option<&str>,
+        hold: fn(ByteStream, Declared) -> ByteStream,
+    ) -> Upload {
+        match formats::declared(disk, container).filter(|_| self.formats == Formats::Checked) {
+            Some(declared) => Upload { stream: hold(data.stream, declared), ..data },
             None => data,
         }
     }
@@ -180,27 +189,28 @@ impl Federation {
         context: &Context,
         located: &Located,
         target: usize,
-    ) -> Result<()> {
+    ) -> Result<Vec<Member>> {
         let image = &located.image;
         access::may_change(&context.caller, image, Some(MemberStatus::Accepted))?;
         let (from, to) = (self.guard(located.copies.home)?, self.guard(target)?);
+        // It can be found as soon as it is there, so that nobody deletes the image without it.
         self.owners.add(&image.id, &[target]);
-        if !located.copies.sources.contains(&target) {
-            let members = members_of(context, from, image).await?;
-            // It may have been there before.
-            let record = NewImage { returning: true, ..record_of(image) };
-            to.write("create", to.service().create(context, record, None)).await?;
-            share_with(context, to, &image.id, &members).await?;
-        }
         self.census.add(target, [&image.id]);
         self.census.forget_vain();
-        Ok(())
+        if located.copies.sources.contains(&target) {
+            return Ok(Vec::new());
+        }
+        let members = members_of(context, from, image).await?;
+        // It may have been there before.
+        let record = NewImage { returning: true, ..record_of(image) };
+        to.write("create", to.service().create(context, record, None)).await?;
+        share_with(context, to, &image.id, &members).await?;
+        Ok(members)
     }
 
     /// Deletes the record of an image without data, which is in another backend from now on.
     pub(super) async fn leave(&self, context: &Context, image: &Image, source: usize) -> Result<()> {
         let from = self.guard(source)?;
-        self.owners.forget(&image.id);
         if image.protected {
             let unprotect = ImageChange { protected: Some(false), ..ImageChange::default() };
             from.write("update", from.service().update(context, &image.id, unprotect, None)).await?;

@@ -44,6 +44,15 @@ impl Flow {
     }
 }
 
+/// On whose behalf a task acts: whoever may ask for copies may ask for those of others' images.
+fn acting(entry: &Entry, context: &Context) -> Context {
+    let mut context = context.clone();
+    if entry.order.source == Source::Copy {
+        context.caller.roles.insert(String::from("admin"));
+    }
+    context
+}
+
 impl Imports {
     /// Does the work of a task. What it can be repeated from is written down as it goes.
     ///
@@ -56,11 +65,7 @@ impl Imports {
         bytes: &Arc<AtomicU64>,
         gone: &CancellationToken,
     ) -> Result<()> {
-        let (mut context, flow) = (context.clone(), Flow { bytes: Arc::clone(bytes), gone: gone.clone() });
-        if entry.order.source == Source::Copy {
-            // Whoever may ask for copies may ask for those of others' images.
-            context.caller.roles.insert(String::from("admin"));
-        }
+        let (context, flow) = (acting(entry, context), Flow { bytes: Arc::clone(bytes), gone: gone.clone() });
         let id = entry.task.image.clone();
         if let Source::Location { url, expected } = &entry.order.source {
             return self.look_at(&context, &id, url, expected.clone()).await;
@@ -189,10 +194,7 @@ impl Imports {
     /// Takes back what the task has given to stores.
     pub(super) async fn take_back(&self, entry: &Entry, context: &Context) {
         let (Some(stores), id) = (self.service().stores(), &entry.task.image) else { return };
-        let mut context = context.clone();
-        if entry.order.source == Source::Copy {
-            context.caller.roles.insert(String::from("admin"));
-        }
+        let context = acting(entry, context);
         let has = match self.service().show(&context, id).await {
             Ok(image) => image.stores,
             Err(error) => {
