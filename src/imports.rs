@@ -625,15 +625,17 @@ impl Imports {
         entry.task.expires_at = Some(later(now(), self.0.settings.task_age));
         self.save(&mut entry).await;
         self.running().remove(&id);
-        let staged = self.marks().change(&id, |mark| {
-            if mark.task.as_ref().is_none_or(|work| work.id != task) {
-                return None;
-            }
-            mark.task = None;
-            mark.stores = entry.lists();
-            mark.staged.take()
-        });
+        let of_it = |mark: &Mark| mark.task.as_ref().is_some_and(|work| work.id == task);
+        let staged =
+            self.marks().change(&id, |mark| if of_it(mark) { mark.staged.take() } else { None });
+        // The room comes first: whoever sees that the task is over may count on it.
         self.unstage(&id, Mark { staged, ..Mark::default() }).await;
+        self.marks().change(&id, |mark| {
+            if of_it(mark) {
+                mark.task = None;
+                mark.stores = entry.lists();
+            }
+        });
     }
 
     async fn sweep_until_stopped(&self) {

@@ -106,5 +106,6 @@ async fn there_are_so_many_staged_images_and_bytes_and_no_more() {
     until(|| async { (small.files() == 0).then_some(()) }).await;
     small.imports.stage(&owner(), &id, Upload::from_bytes(bytes(100))).await.unwrap();
     small.import(&id, request(Source::Staged, Targets::Default)).await;
+    assert_eq!(small.files(), 0, "an import that is over has given its room back");
     small.staged(&bytes(100)).await;
 }
