@@ -626,8 +626,7 @@ impl Imports {
         self.save(&mut entry).await;
         self.running().remove(&id);
         let of_it = |mark: &Mark| mark.task.as_ref().is_some_and(|work| work.id == task);
-        let staged =
-            self.marks().change(&id, |mark| if of_it(mark) { mark.staged.take() } else { None });
+        let staged = self.marks().change(&id, |mark| if of_it(mark) { mark.staged.take() } else { None });
         // The room comes first: whoever sees that the task is over may count on it.
         self.unstage(&id, Mark { staged, ..Mark::default() }).await;
         self.marks().change(&id, |mark| {

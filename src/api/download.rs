@@ -75,7 +75,8 @@ async fn open(call: &Call, context: &Context, id: &ImageId) -> Result<Response, 
 }
 
 fn streamed(status: StatusCode, data: Data) -> Response {
-    let Data { range, total, stream } = data;
+    let (range, total) = (data.range.clone(), data.total);
+    let stream = data.into_stream();
     let mut response = Response::new(Body::from_stream(stream));
     *response.status_mut() = status;
     let headers = response.headers_mut();

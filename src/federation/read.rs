@@ -160,7 +160,8 @@ const fn is_elsewhere(kind: ErrorKind) -> bool {
 
 /// The part `range` of whole data, for a backend that cannot start in the middle.
 fn cut(data: Data, range: Range<u64>) -> Data {
-    let start = (data.stream, range.start, range.end - range.start);
+    let total = data.total;
+    let start = (data.into_stream(), range.start, range.end - range.start);
     let stream: ByteStream = stream::unfold(start, async |(mut stream, mut skip, mut left)| {
         while left > 0 {
             let bytes: Bytes = match stream.next().await? {
@@ -179,7 +180,7 @@ fn cut(data: Data, range: Range<u64>) -> Data {
         None
     })
     .boxed();
-    Data { range, total: data.total, stream }
+    Data::new(range, total, stream)
 }
 
 #[cfg(test)]
@@ -193,8 +194,8 @@ mod tests {
         for size in 1..=7 {
             let chunks: Vec<Result<Bytes>> =
                 b"0123456789".chunks(size).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-            let data = Data { range: 0..10, total: 10, stream: stream::iter(chunks).boxed() };
-            let part: Vec<Bytes> = cut(data, 3..8).stream.try_collect().await.unwrap();
+            let data = Data::new(0..10, 10, stream::iter(chunks).boxed());
+            let part: Vec<Bytes> = cut(data, 3..8).into_stream().try_collect().await.unwrap();
             assert_eq!(part.concat(), b"34567", "in chunks of {size}");
         }
     }
@@ -202,8 +203,8 @@ mod tests {
     #[tokio::test]
     async fn an_error_in_whole_data_is_an_error_in_its_part() {
         let chunks = [Ok(Bytes::from_static(b"0123")), Err(Error::new(ErrorKind::Corrupt, "broken"))];
-        let data = Data { range: 0..10, total: 10, stream: stream::iter(chunks).boxed() };
-        let part: Vec<Result<Bytes>> = cut(data, 2..8).stream.collect().await;
+        let data = Data::new(0..10, 10, stream::iter(chunks).boxed());
+        let part: Vec<Result<Bytes>> = cut(data, 2..8).into_stream().collect().await;
         assert_eq!(part.len(), 2);
         assert!(part[0].is_ok() && part[1].is_err());
     }

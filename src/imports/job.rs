@@ -250,7 +250,8 @@ impl Imports {
         let Some(data) = download.data else {
             return Err(Error::conflict(format!("{what} has no data")));
         };
-        Ok((data.stream, Some(data.total)))
+        let total = data.total;
+        Ok((data.into_stream(), Some(total)))
     }
 
     /// The store that a region stands for, if it is not all of them.

@@ -71,10 +71,10 @@ impl ImageService for Flawed {
     async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
         self.stumble().await?;
         let mut download = self.inner.get(context, id, range).await?;
-        if let Some(data) = download.data.as_mut().filter(|_| self.flaw == Flaw::BreaksOff) {
+        if let Some(data) = download.data.take_if(|_| self.flaw == Flaw::BreaksOff) {
             let first = Bytes::from(vec![0; FIRST]);
             let broken = [Ok(first), Err(Error::new(ErrorKind::Corrupt, "broken"))];
-            data.stream = Box::pin(futures::stream::iter(broken));
+            download.data = Some(data.map(|_| Box::pin(futures::stream::iter(broken))));
         }
         Ok(download)
     }

@@ -114,7 +114,7 @@ impl ImageService for Scripted {
             Ok(piece.clone())
         });
         let total = 1024 * 1024 * MIB;
-        Ok(Download { image, data: Some(Data { range: 0..total, total, stream: Box::pin(stream) }) })
+        Ok(Download { image, data: Some(Data::new(0..total, total, Box::pin(stream))) })
     }
 
     async fn create(&self, context: &Context, image: NewImage, data: Option<Upload>) -> Result<Image> {

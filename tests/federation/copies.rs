@@ -286,7 +286,7 @@ async fn what_is_made_through_the_federation_is_known_at_once() {
 async fn text(service: &dyn ImageService, id: &ImageId) -> String {
     let download = service.get(&context(), id, None).await.unwrap();
     assert_eq!(download.image.id, *id);
-    let chunks: Vec<Bytes> = download.data.unwrap().stream.try_collect().await.unwrap();
+    let chunks: Vec<Bytes> = download.data.unwrap().into_stream().try_collect().await.unwrap();
     String::from_utf8(chunks.concat()).unwrap()
 }
 
@@ -445,7 +445,7 @@ async fn data_comes_from_the_store_that_a_request_prefers_and_from_another_if_th
         ] {
             let prefer = prefer.into_iter().map(str::to_owned).collect();
             let download = federation.get(&Context { prefer, ..context() }, &id, None).await.unwrap();
-            let pieces: Vec<Bytes> = download.data.unwrap().stream.try_collect().await.unwrap();
+            let pieces: Vec<Bytes> = download.data.unwrap().into_stream().try_collect().await.unwrap();
             assert_eq!(pieces.concat(), b"data");
             assert_eq!(download.image.stores, ["a", "b"]);
             let asked = [&a_note, &b_note, &c_note].map(|note| note.count(Asked::Get));

@@ -402,7 +402,7 @@ async fn a_download_keeps_its_place_until_its_data_is_read_or_dropped() {
     assert!(error.message().contains("busy"), "{error}");
     // What carries no data is not kept waiting.
     federation.show(&context(), &id).await.unwrap();
-    let bytes: Vec<Bytes> = download.data.unwrap().stream.try_collect().await.unwrap();
+    let bytes: Vec<Bytes> = download.data.unwrap().into_stream().try_collect().await.unwrap();
     assert_eq!(bytes.concat(), b"0123456789");
     assert_eq!(federation.status()[0].streams, 0);
     drop(federation.get(&context(), &id, None).await.unwrap());
@@ -415,7 +415,7 @@ async fn a_download_that_stands_still_ends_in_an_error_and_gives_up_its_place() 
     let (moody, id) = with_data(Mood::Stalls).await;
     let told = Arc::new(Told::default());
     let federation = guarded(vec![("moody", moody)], plain()).observed(told.clone());
-    let mut stream = federation.get(&context(), &id, None).await.unwrap().data.unwrap().stream;
+    let mut stream = federation.get(&context(), &id, None).await.unwrap().data.unwrap().into_stream();
     assert_eq!(stream.next().await.unwrap().unwrap(), "x");
     let start = Instant::now();
     let error = stream.next().await.unwrap().unwrap_err();
@@ -431,7 +431,7 @@ async fn a_download_that_stands_still_ends_in_an_error_and_gives_up_its_place() 
 async fn the_time_that_a_reader_takes_is_not_the_backends() {
     let (moody, id) = with_data(Mood::Stalls).await;
     let federation = guarded(vec![("moody", moody)], plain());
-    let mut stream = federation.get(&context(), &id, None).await.unwrap().data.unwrap().stream;
+    let mut stream = federation.get(&context(), &id, None).await.unwrap().data.unwrap().into_stream();
     tokio::time::advance(10 * plain().idle).await;
     assert!(stream.next().await.unwrap().is_ok());
     tokio::time::advance(10 * plain().idle).await;

@@ -43,7 +43,7 @@ impl World {
 
     async fn read(&self, image: &Image) -> Vec<u8> {
         let data = self.both.get(&context(), &image.id, None).await.unwrap().data.unwrap();
-        data.stream.try_collect::<Vec<Bytes>>().await.unwrap().concat()
+        data.into_stream().try_collect::<Vec<Bytes>>().await.unwrap().concat()
     }
 }
 
@@ -151,7 +151,7 @@ async fn another_copy_gives_the_data_that_a_location_does_not() {
     for _ in 0..8 {
         let download = both.get(&context(), &image.id, None).await.unwrap();
         assert_eq!(download.image.stores, ["web", "memory"]);
-        let data: Vec<Bytes> = download.data.unwrap().stream.try_collect().await.unwrap();
+        let data: Vec<Bytes> = download.data.unwrap().into_stream().try_collect().await.unwrap();
         assert_eq!(data.concat(), b"data");
         assert_eq!(both.show(&context(), &image.id).await.unwrap().stores, ["web", "memory"]);
     }
@@ -168,7 +168,7 @@ async fn data_that_ends_early_never_looks_whole_and_speaks_against_no_store() {
         let new = NewLocation { known: known.clone(), ..NewLocation::at_url(url) };
         world.power().add(&context(), &image.id, new).await.unwrap();
         let data = world.both.get(&context(), &image.id, None).await.unwrap().data.unwrap();
-        let error = data.stream.try_collect::<Vec<Bytes>>().await.unwrap_err();
+        let error = data.into_stream().try_collect::<Vec<Bytes>>().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         world.both.show(&context(), &image.id).await.unwrap();
     }

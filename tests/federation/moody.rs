@@ -161,12 +161,12 @@ impl ImageService for Moody {
         self.bear().await?;
         let mut download = self.inner.get(context, id, range).await?;
         if matches!(*self.mood.lock().unwrap(), Mood::Stalls)
-            && let Some(data) = &mut download.data
+            && let Some(data) = download.data.take()
         {
             let first = futures::stream::iter([Ok(Bytes::from_static(b"x"))]);
             let gone = Gone(Arc::clone(&self.dropped));
             let stalled = first.chain(futures::stream::pending());
-            data.stream = stalled.inspect(move |_| _ = &gone).boxed();
+            download.data = Some(data.map(|_| stalled.inspect(move |_| _ = &gone).boxed()));
         }
         Ok(download)
     }

@@ -25,7 +25,7 @@ fn upload(text: &'static str, store: Option<&str>) -> Upload {
 }
 
 async fn text(download: Download) -> String {
-    let chunks: Vec<Bytes> = download.data.unwrap().stream.try_collect().await.unwrap();
+    let chunks: Vec<Bytes> = download.data.unwrap().into_stream().try_collect().await.unwrap();
     String::from_utf8(chunks.concat()).unwrap()
 }
 

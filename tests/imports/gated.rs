@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::StreamExt as _;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
@@ -69,16 +70,15 @@ impl ImageService for Gated {
 
     async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
         let mut download = self.inner.get(context, id, range).await?;
-        if let Some(data) = download.data.as_mut().filter(|_| self.gate() == Gate::Corrupts) {
-            let stream = std::mem::replace(&mut data.stream, futures::stream::empty().boxed());
-            let spoilt = stream.enumerate().map(|(number, piece)| {
+        if let Some(data) = download.data.take_if(|_| self.gate() == Gate::Corrupts) {
+            let spoil = |(number, piece): (usize, Result<Bytes>)| {
                 let mut piece = piece?.to_vec();
                 if let Some(first) = piece.first_mut().filter(|_| number == 0) {
                     *first ^= 1;
                 }
                 Ok(piece.into())
-            });
-            data.stream = spoilt.boxed();
+            };
+            download.data = Some(data.map(|stream| stream.enumerate().map(spoil).boxed()));
         }
         Ok(download)
     }

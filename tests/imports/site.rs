@@ -162,7 +162,7 @@ impl Site {
         let context = Context { prefer: vec![store.to_owned()], ..owner() };
         let download = self.shown.get(&context, id, None).await.unwrap();
         let data = download.data.expect("there should be data");
-        data.stream.try_collect::<Vec<Bytes>>().await.unwrap().concat()
+        data.into_stream().try_collect::<Vec<Bytes>>().await.unwrap().concat()
     }
 
     /// How many files are in the staging area.

@@ -60,7 +60,7 @@ async fn read(server: &Server, range: Option<ByteRange>) -> Result<Option<Vec<u8
     let download = glance(server).await.get(&admin(), &one(), range).await?;
     let Some(data) = download.data else { return Ok(None) };
     let length = data.range.end - data.range.start;
-    let parts: Vec<Bytes> = data.stream.try_collect().await?;
+    let parts: Vec<Bytes> = data.into_stream().try_collect().await?;
     let bytes = parts.concat();
     assert_eq!(bytes.len() as u64, length, "a stream that ended well has the length it announced");
     Ok(Some(bytes))

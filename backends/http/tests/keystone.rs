@@ -163,7 +163,7 @@ async fn a_download_whose_token_ends_between_the_record_and_the_data_gets_a_new_
     let glance = GlanceV2::open("there", Options { auth: auth(&keystone, PASSWORD), ..options(&server) });
     let range = Some(ByteRange::Between(0, 1));
     let data = glance.await.unwrap().get(&admin(), &one(), range).await.unwrap().data.unwrap();
-    assert_eq!(data.stream.try_collect::<Vec<_>>().await.unwrap().concat(), b"ab");
+    assert_eq!(data.into_stream().try_collect::<Vec<_>>().await.unwrap().concat(), b"ab");
     let ranges: Vec<_> =
         server.calls().iter().filter_map(|call| call.headers.get("range").cloned()).collect();
     assert_eq!(ranges, ["bytes=0-1", "bytes=0-1"]);

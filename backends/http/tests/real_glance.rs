@@ -129,11 +129,11 @@ async fn much_data_goes_in_and_comes_out_as_it_was() {
         let made = glance.create(&admin(), draft(&tag), Some(upload)).await.unwrap();
         assert_eq!((made.status, made.size), (Status::Active, Some(256 << 16)));
         let data = glance.get(&admin(), &made.id, None).await.unwrap().data.unwrap();
-        let bytes: Vec<Bytes> = data.stream.try_collect().await.unwrap();
+        let bytes: Vec<Bytes> = data.into_stream().try_collect().await.unwrap();
         assert_eq!(bytes.concat(), (0..256).map(chunk).collect::<Vec<_>>().concat());
         let range = Some(ByteRange::Between((1 << 16) - 1, 1 << 16));
         let data = glance.get(&admin(), &made.id, range).await.unwrap().data.unwrap();
-        let bytes: Vec<Bytes> = data.stream.try_collect().await.unwrap();
+        let bytes: Vec<Bytes> = data.into_stream().try_collect().await.unwrap();
         assert_eq!(bytes.concat(), [0, 1]);
     }
 }

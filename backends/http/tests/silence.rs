@@ -119,7 +119,7 @@ async fn data_that_stops_coming_ends_in_an_error() {
     .await;
     let glance = glance(Options { idle_timeout: SHORT, ..options(server.address) }).await;
     let data = glance.get(&admin(), &one(), None).await.unwrap().data.unwrap();
-    let mut stream = data.stream;
+    let mut stream = data.into_stream();
     assert_eq!(stream.next().await.unwrap().unwrap(), "0123");
     let rest = timeout(PATIENCE, stream.try_collect::<Vec<Bytes>>()).await.unwrap();
     assert_eq!(rest.unwrap_err().kind(), ErrorKind::TimedOut);

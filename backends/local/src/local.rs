@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use image_service::{
-    ByteRange, Capabilities, Context, Data, Download, Image, ImageChange, ImageId, ImageService, Locations,
-    NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
+    ByteRange, Capabilities, Context, Data, Download, FilePart, Image, ImageChange, ImageId, ImageService,
+    Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Upload,
 };
 use portico_catalogue::{Jobs, Wanted, lost};
 use tokio_util::sync::CancellationToken;
@@ -151,9 +151,10 @@ impl ImageService for Local {
             .read(context.deadline, move |unwanted| store.open_data(&caller, &id, range, &unwanted))
             .await?;
         let data = opened.data.map(|(file, range, total)| {
-            let stream =
-                outlet::stream(Arc::clone(self.jobs.lanes()), file, &range, self.jobs.store().chunk_len());
-            Data { range, total, stream }
+            let (file, lanes) = (Arc::new(file), Arc::clone(self.jobs.lanes()));
+            let part = FilePart::new(Arc::clone(&file), range.start);
+            let stream = outlet::stream(lanes, file, &range, self.jobs.store().chunk_len());
+            Data::new(range, total, stream).in_file(part)
         });
         Ok(Download { image: opened.image, data })
     }

@@ -18,7 +18,7 @@ use crate::failure;
 ///
 /// The file stays open as long as the stream, so it can be read to its end also when its name has gone. If it
 /// ends before the range does, so does the stream, in `Corrupt`.
-pub(crate) fn stream(lanes: Arc<Lanes>, file: File, range: &Range<u64>, piece: usize) -> ByteStream {
+pub(crate) fn stream(lanes: Arc<Lanes>, file: Arc<File>, range: &Range<u64>, piece: usize) -> ByteStream {
     let outlet =
         Outlet { lanes, piece, left: range.end.saturating_sub(range.start), source: Source::Idle(file) };
     Box::pin(futures::stream::try_unfold(outlet, Outlet::next))
@@ -33,8 +33,8 @@ struct Outlet {
 }
 
 enum Source {
-    Idle(File),
-    Reading(Running<(File, Bytes)>),
+    Idle(Arc<File>),
+    Reading(Running<(Arc<File>, Bytes)>),
 }
 
 impl Outlet {
@@ -58,11 +58,11 @@ impl Outlet {
 }
 
 /// Starts to read the next piece of the `left` bytes.
-fn read(lanes: &Lanes, mut file: File, left: u64, piece: usize) -> Running<(File, Bytes)> {
+fn read(lanes: &Lanes, file: Arc<File>, left: u64, piece: usize) -> Running<(Arc<File>, Bytes)> {
     let length = usize::try_from(left).map_or(piece, |left| left.min(piece));
     lanes.start(move || {
         let mut bytes = Vec::with_capacity(length);
-        (&mut file)
+        (&*file)
             .take(length as u64)
             .read_to_end(&mut bytes)
             .map_err(|error| failure::file("read image data", error))?;

@@ -70,7 +70,7 @@ async fn reached(told: &mut UnboundedReceiver<Step>, wanted: Step) {
 }
 
 async fn read(download: Download) -> Result<Vec<u8>> {
-    let pieces: Vec<Bytes> = download.data.expect("no data").stream.try_collect().await?;
+    let pieces: Vec<Bytes> = download.data.expect("no data").into_stream().try_collect().await?;
     Ok(pieces.concat())
 }
 

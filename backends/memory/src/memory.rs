@@ -118,7 +118,7 @@ impl ImageService for Memory {
         let total = pieces.len();
         let range = range.map_or(Ok(0..total), |range| range.within(total))?;
         let stream = pieces.stream(range.clone());
-        Ok(Download { image, data: Some(Data { range, total, stream }) })
+        Ok(Download { image, data: Some(Data::new(range, total, stream)) })
     }
 
     async fn create(&self, context: &Context, image: NewImage, data: Option<Upload>) -> Result<Image> {

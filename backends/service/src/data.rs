@@ -1,7 +1,9 @@
 //! Image data on its way: ranges, downloads, uploads, and the hashes taken in passing.
 
 use std::fmt;
+use std::fs::File;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::{Error, ErrorKind, HashAlgorithm, Hasher, Image, MultiHash, Result};
 use bytes::Bytes;
@@ -61,8 +63,92 @@ pub struct Data {
     pub range: Range<u64>,
     /// How many bytes the whole has.
     pub total: u64,
-    /// Exactly `range.end - range.start` bytes, or an error at the end.
-    pub stream: ByteStream,
+    stream: ByteStream,
+    file: Option<FilePart>,
+}
+
+impl Data {
+    /// Data that comes as a stream: exactly `range.end - range.start` bytes, or an error at the end.
+    #[must_use]
+    pub fn new(range: Range<u64>, total: u64, stream: ByteStream) -> Self {
+        Self { range, total, stream, file: None }
+    }
+
+    /// The same data, of which the bytes of the range also lie in a file. Who has no need to see them can have the
+    /// system move them from there.
+    #[must_use]
+    pub fn in_file(self, file: FilePart) -> Self {
+        Self { file: Some(file), ..self }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_stream(self) -> ByteStream {
+        self.stream
+    }
+
+    /// The bytes, and where they lie in a file, if they do. One of both is to be used.
+    #[must_use]
+    pub fn into_parts(self) -> (ByteStream, Option<FilePart>) {
+        (self.stream, self.file)
+    }
+
+    /// The same data with another stream. That it lies in a file is forgotten, so that the stream is what is read.
+    #[must_use]
+    pub fn map(self, change: impl FnOnce(ByteStream) -> ByteStream) -> Self {
+        Self { stream: change(self.stream), file: None, ..self }
+    }
+}
+
+type Observer = Box<dyn Fn(u64) + Send + Sync>;
+
+/// A part of a file that nobody changes while it is open.
+pub struct FilePart {
+    file: Arc<File>,
+    offset: u64,
+    observers: Vec<Observer>,
+}
+
+impl FilePart {
+    /// The bytes of `file` from `offset` on.
+    #[must_use]
+    pub fn new(file: Arc<File>, offset: u64) -> Self {
+        Self { file, offset, observers: Vec::new() }
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where in the file the first byte lies.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The same part, with somebody who is told how many bytes of it have been moved, each time some have. What it
+    /// holds is kept until the part is dropped.
+    #[must_use]
+    pub fn observed(mut self, observer: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Tells that this many bytes more have been moved.
+    pub fn moved(&self, bytes: u64) {
+        self.observers.iter().for_each(|observer| observer(bytes));
+    }
+}
+
+impl fmt::Debug for FilePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FilePart")
+            .field("file", &self.file)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Data {

@@ -49,7 +49,7 @@ pub mod conformance;
 pub use capabilities::{Capabilities, Support};
 pub use change::{Edit, ImageChange, MOST_PER_IMAGE, NewImage};
 pub use context::{Caller, Context, Partial, Secret};
-pub use data::{ByteRange, ByteStream, Data, Digester, Digests, Download, HASH_ALGORITHM, Upload};
+pub use data::{ByteRange, ByteStream, Data, Digester, Digests, Download, FilePart, HASH_ALGORITHM, Upload};
 pub use emulation::detail_by_show;
 pub use error::{Error, ErrorKind, Origin, Result};
 pub use filter::{Comparison, Field, Filter};

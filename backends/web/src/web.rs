@@ -101,7 +101,7 @@ impl ImageService for Web {
         };
         let range = range.map_or(Ok(0..total), |range| range.within(total))?;
         let stream = outlet::open(self.jobs.store(), &image, locations, range.clone(), total).await?;
-        Ok(Download { image, data: Some(Data { range, total, stream }) })
+        Ok(Download { image, data: Some(Data::new(range, total, stream)) })
     }
 
     async fn create(&self, context: &Context, image: NewImage, data: Option<Upload>) -> Result<Image> {

@@ -19,11 +19,19 @@ use crate::federation::status::Flow;
 
 /// The same data, guarded.
 pub(super) fn download(data: Data, permit: Permit, record: &Arc<Record>, idle: Duration) -> Data {
-    let Data { range, total, stream } = data;
-    let held = Held { stream, _permit: permit };
+    let (range, total) = (data.range.clone(), data.total);
+    let (stream, file) = data.into_parts();
+    let permit = Arc::new(permit);
+    let held = Held { stream, _permit: Arc::clone(&permit) };
     let patience = Box::pin(tokio::time::sleep(idle));
     let guarded = Guarded { held: Some(held), waits: false, patience, idle, record: Arc::clone(record) };
-    Data { range, total, stream: Box::pin(guarded) }
+    let data = Data::new(range, total, Box::pin(guarded));
+    let Some(file) = file else { return data };
+    let record = Arc::clone(record);
+    data.in_file(file.observed(move |bytes| {
+        let _held = &permit;
+        record.passed(Flow::Down, usize::try_from(bytes).unwrap_or(usize::MAX));
+    }))
 }
 
 /// The same upload, counted.
@@ -39,7 +47,7 @@ pub(super) fn upload(upload: Upload, record: &Arc<Record>) -> Upload {
 
 struct Held {
     stream: ByteStream,
-    _permit: Permit,
+    _permit: Arc<Permit>,
 }
 
 struct Guarded {

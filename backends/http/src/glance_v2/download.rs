@@ -55,7 +55,7 @@ pub(super) async fn open(
         StatusCode::OK => Some(whole(glance, &image, response, wanted)?),
         StatusCode::PARTIAL_CONTENT => Some(part(glance, &image, response, wanted)?),
         StatusCode::NO_CONTENT if image.size == Some(0) => {
-            Some(Data { range: 0..0, total: 0, stream: Box::pin(futures::stream::empty()) })
+            Some(Data::new(0..0, 0, Box::pin(futures::stream::empty())))
         }
         StatusCode::NO_CONTENT => return without_data(glance, context, id).await,
         _ => {
@@ -116,7 +116,7 @@ fn whole(glance: &Glance, image: &Image, response: Response, wanted: Option<Rang
         return Err(Error::not_implemented("reading from the middle of an image"));
     }
     let stream = exactly(response, range.start, range.end - range.start, glance.bounds.idle_timeout);
-    Ok(Data { range, total, stream })
+    Ok(Data::new(range, total, stream))
 }
 
 /// What to make of a part of the data.
@@ -131,7 +131,7 @@ fn part(glance: &Glance, image: &Image, response: Response, wanted: Option<Range
         return Err(fault::nonsense("another part of the data than was asked for"));
     }
     let stream = exactly(response, 0, wanted.end - wanted.start, glance.bounds.idle_timeout);
-    Ok(Data { range: wanted, total, stream })
+    Ok(Data::new(wanted, total, stream))
 }
 
 fn length(headers: &HeaderMap) -> Result<Option<u64>> {

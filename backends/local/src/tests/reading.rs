@@ -1,9 +1,10 @@
 //! Downloads from files that go, shrink or were never there.
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 
 use futures::StreamExt;
-use image_service::{ByteRange, Data, ErrorKind};
+use image_service::{ByteRange, ErrorKind};
 
 use super::*;
 
@@ -25,9 +26,13 @@ async fn every_range_gives_exactly_its_bytes_in_pieces_of_the_chosen_size() {
         (Some(ByteRange::Last(1)), 9_999..10_000),
         (Some(ByteRange::Last(u64::MAX)), 0..10_000),
     ] {
-        let Data { range: given, total, stream } =
-            local.get(&admin(), &id, range).await.unwrap().data.unwrap();
-        assert_eq!((given, total), (bytes.start as u64..bytes.end as u64, 10_000));
+        let data = local.get(&admin(), &id, range).await.unwrap().data.unwrap();
+        assert_eq!((&data.range, data.total), (&(bytes.start as u64..bytes.end as u64), 10_000));
+        let (stream, file) = data.into_parts();
+        let file = file.unwrap();
+        let mut moved = vec![0; bytes.len()];
+        file.file().read_exact_at(&mut moved, file.offset()).unwrap();
+        assert_eq!(moved, pattern(10_000)[bytes.clone()], "{range:?}");
         let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();
         assert!(pieces.iter().rev().skip(1).all(|piece| piece.len() == 4096), "{range:?}");
         assert_eq!(pieces.concat(), pattern(10_000)[bytes], "{range:?}");
@@ -42,7 +47,7 @@ async fn a_reader_keeps_its_data_whole_when_the_image_is_deleted() {
     let local = open(&directory).await;
     let id = stored(&local, 50_000).await;
     let unread = local.get(&admin(), &id, None).await.unwrap();
-    let mut begun = local.get(&admin(), &id, None).await.unwrap().data.unwrap().stream;
+    let mut begun = local.get(&admin(), &id, None).await.unwrap().data.unwrap().into_stream();
     let first = begun.next().await.unwrap().unwrap();
     local.delete(&admin(), &id).await.unwrap();
     assert_eq!(names(directory.path(), "data"), BTreeSet::new());
@@ -59,7 +64,7 @@ async fn a_file_that_becomes_shorter_ends_the_stream_in_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let local = open(&directory).await;
     let id = stored(&local, 50_000).await;
-    let mut stream = local.get(&admin(), &id, None).await.unwrap().data.unwrap().stream;
+    let mut stream = local.get(&admin(), &id, None).await.unwrap().data.unwrap().into_stream();
     stream.next().await.unwrap().unwrap();
     let path = directory.path().join("data").join(id.as_str());
     fs::File::options().write(true).open(path).unwrap().set_len(20_000).unwrap();
@@ -96,7 +101,7 @@ async fn a_consumer_that_waits_makes_the_reader_wait() {
     let directory = tempfile::tempdir().unwrap();
     let local = open(&directory).await;
     let id = stored(&local, 4096 * 50).await;
-    let mut stream = local.get(&admin(), &id, None).await.unwrap().data.unwrap().stream;
+    let mut stream = local.get(&admin(), &id, None).await.unwrap().data.unwrap().into_stream();
     stream.next().await.unwrap().unwrap();
     local.close().await;
     let path = directory.path().join("data").join(id.as_str());

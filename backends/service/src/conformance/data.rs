@@ -124,7 +124,7 @@ pub async fn a_download_that_is_dropped_harms_nobody(fixture: Fixture) {
     let image = fixture.make_with(fixture.draft(), &bytes).await;
     for chunks in [0, 1, 2] {
         let download = fixture.service().get(&fixture.owner(), &image.id, None).await.unwrap();
-        let mut stream = download.data.unwrap().stream;
+        let mut stream = download.data.unwrap().into_stream();
         for _ in 0..chunks {
             stream.next().await;
         }
@@ -150,7 +150,7 @@ pub async fn a_download_ends_whole_or_in_an_error_when_its_image_is_deleted(fixt
     for chunks in [0, 1] {
         let image = fixture.make_with(fixture.draft(), &bytes).await;
         let download = fixture.service().get(&fixture.owner(), &image.id, None).await.unwrap();
-        let mut stream = download.data.unwrap().stream;
+        let mut stream = download.data.unwrap().into_stream();
         let mut read = Vec::new();
         for _ in 0..chunks {
             read.extend_from_slice(&stream.next().await.unwrap().unwrap());

@@ -244,7 +244,7 @@ pub async fn what_lies_at_a_url_can_be_looked_at(fixture: Fixture) {
     let queued = fixture.make(fixture.draft()).await;
     let upload = power.open(&owner, &queued, &fixture.serve(&bytes)).await.unwrap();
     assert!(upload.size.is_none_or(|size| size == 300_000));
-    let data = Data { range: 0..300_000, total: 300_000, stream: upload.stream };
+    let data = Data::new(0..300_000, 300_000, upload.stream);
     assert!(whole(data).await.unwrap() == bytes, "other bytes came");
     assert_eq!(fixture.shown(&queued.id).await, queued);
 }

@@ -147,12 +147,13 @@ pub(super) fn check_digests(image: &Image, bytes: &Bytes) {
 }
 
 /// All bytes of some data, and no more than there should be.
-pub(super) async fn whole(mut data: Data) -> Result<Vec<u8>> {
-    let expected = data.range.end - data.range.start;
+pub(super) async fn whole(data: Data) -> Result<Vec<u8>> {
+    let range = data.range.clone();
+    let (expected, mut stream) = (range.end - range.start, data.into_stream());
     let mut bytes = Vec::new();
-    while let Some(chunk) = data.stream.next().await {
+    while let Some(chunk) = stream.next().await {
         bytes.extend_from_slice(&chunk?);
-        assert!(bytes.len() as u64 <= expected, "more came than {:?} has", data.range);
+        assert!(bytes.len() as u64 <= expected, "more came than {range:?} has");
         step_aside().await;
     }
     Ok(bytes)

@@ -52,7 +52,7 @@ async fn image(web: &Web, bytes: &Bytes, urls: &[&String]) -> Image {
 
 async fn read(web: &Web, id: &ImageId, range: Option<ByteRange>) -> Result<Vec<u8>> {
     let data = web.get(&context(), id, range).await?.data.unwrap();
-    Ok(data.stream.try_collect::<Vec<Bytes>>().await?.concat())
+    Ok(data.into_stream().try_collect::<Vec<Bytes>>().await?.concat())
 }
 
 /// What an image that cannot be read is answered with, which is never held against the store.
@@ -124,10 +124,10 @@ async fn a_location_that_is_slow_to_answer_does_not_hold_up_the_store() {
     // The download begins before the first has been given up, and goes on with the second.
     let data = web.get(&context(), &image.id, None).await.unwrap().data.unwrap();
     assert_eq!(server.asked(&second), 0);
-    assert_eq!(data.stream.try_collect::<Vec<Bytes>>().await.unwrap().concat(), bytes);
+    assert_eq!(data.into_stream().try_collect::<Vec<Bytes>>().await.unwrap().concat(), bytes);
     server.change(&second, Some(Found::Silence));
     let data = web.get(&context(), &image.id, None).await.unwrap().data.unwrap();
-    let error = data.stream.try_collect::<Vec<Bytes>>().await.unwrap_err();
+    let error = data.into_stream().try_collect::<Vec<Bytes>>().await.unwrap_err();
     assert_eq!(failure(Err(error)).kind(), ErrorKind::TimedOut);
 }
 
