@@ -66,6 +66,7 @@ mod tasks;
 mod unserved;
 mod upload;
 mod usage;
+mod validators;
 mod versions;
 mod wire;
 

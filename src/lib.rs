@@ -88,6 +88,7 @@ pub mod federation;
 pub mod imports;
 pub mod locations;
 pub mod metadefs;
+pub mod passage;
 pub mod quotas;
 pub mod registry;
 pub mod run;

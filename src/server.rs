@@ -8,6 +8,7 @@
 //! **The end.** When [`Stop::drain`] is called the listener closes at once, idle connections close, and requests
 //! under way go on until they are done, [`Settings::drain`] has passed, or [`Stop::cut`] is called.
 
+mod carried;
 mod connection;
 mod patience;
 mod signals;

@@ -5,13 +5,15 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
+use headers::{ETag, HeaderMapExt as _};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
-use image_service::{Context, Data, ImageId};
+use image_service::{Context, Data, ImageId, MemberStatus, access};
 
 use super::exchange::Call;
 use super::fault::Fault;
 use super::links::Params;
+use super::validators::{self, Verdict};
 use super::{answer, ranges};
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
@@ -55,7 +57,15 @@ async fn unsatisfied(call: &Call, id: &ImageId, fault: Fault) -> Result<Response
 }
 
 async fn open(call: &Call, context: &Context, id: &ImageId) -> Result<Response, Fault> {
-    let wanted = ranges::wanted(&call.headers)?;
+    let wanted = match conditions(call, context, id).await? {
+        (Verdict::Send, _) => ranges::wanted(&call.headers)?,
+        (Verdict::SendWhole, _) => None,
+        (Verdict::NotModified, tag) => return Ok(tagged(answer::empty(StatusCode::NOT_MODIFIED), tag)),
+        (Verdict::Failed, _) => {
+            let message = "If-Match: the image's data is not what is meant";
+            return Err(Fault::new(StatusCode::PRECONDITION_FAILED, message));
+        }
+    };
     let range = wanted.as_ref().map(|wanted| wanted.range);
     let download = call.service().get(context, id, range).await?;
     let Some(data) = download.data else { return Ok(answer::empty(StatusCode::NO_CONTENT)) };
@@ -66,7 +76,9 @@ async fn open(call: &Call, context: &Context, id: &ImageId) -> Result<Response, 
         }
         None => StatusCode::OK,
     };
-    let mut response = streamed(status, data);
+    let mut response = streamed(call, status, data);
+    response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let mut response = tagged(response, validators::etag(&download.image));
     if let Some(checksum) = &download.image.checksum {
         // In hex and of the whole, as Glance has it; clients compare it with the image's checksum.
         answer::set_header(&mut response, CONTENT_MD5, checksum);
@@ -74,10 +86,38 @@ async fn open(call: &Call, context: &Context, id: &ImageId) -> Result<Response, 
     Ok(response)
 }
 
-fn streamed(status: StatusCode, data: Data) -> Response {
+/// What the conditions of the request come to, and the tag of the data if that had to be looked at.
+///
+/// Whoever asks whether the data is still the same opens none.
+async fn conditions(call: &Call, context: &Context, id: &ImageId) -> Result<(Verdict, Option<ETag>), Fault> {
+    if !validators::are_in(&call.headers) {
+        return Ok((Verdict::Send, None));
+    }
+    let image = call.service().show(context, id).await?;
+    if !image.has_data() {
+        return Ok((Verdict::SendWhole, None));
+    }
+    access::may_read_data(&context.caller, &image, Some(MemberStatus::Accepted))?;
+    let tag = validators::etag(&image);
+    Ok((validators::judge(&call.headers, tag.as_ref()), tag))
+}
+
+fn tagged(mut response: Response, tag: Option<ETag>) -> Response {
+    if let Some(tag) = tag {
+        response.headers_mut().typed_insert(tag);
+    }
+    response
+}
+
+fn streamed(call: &Call, status: StatusCode, data: Data) -> Response {
     let (range, total) = (data.range.clone(), data.total);
-    let stream = data.into_stream();
-    let mut response = Response::new(Body::from_stream(stream));
+    let body = match (data.into_parts(), &call.passage) {
+        ((_, Some(file)), Some(passage)) => {
+            Body::from_stream(passage.pieces(file, range.end.saturating_sub(range.start)))
+        }
+        ((stream, _), _) => Body::from_stream(stream),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

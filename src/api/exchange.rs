@@ -26,6 +26,7 @@ use super::{
     Desk, Front, Route, answer, body, download, images, imports, list, locations, members, metadefs, partial,
     policy, request_id, schema, stores, tags, tasks, unserved, upload, usage,
 };
+use crate::passage::Passage;
 
 /// What every action is given.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// The query string as it came.
     pub(super) query: String,
+    /// The way past the program for files, if the client's connection has one.
+    pub(super) passage: Option<Passage>,
 }
 
 impl Call {
@@ -125,7 +128,7 @@ async fn respond(
     desk: Desk,
     target: Target,
     request_id: String,
-    parts: Parts,
+    mut parts: Parts,
     body: Body,
 ) -> Result<Response, Fault> {
     let Desk { front, marks } = desk;
@@ -150,7 +153,8 @@ async fn respond(
         partial: partial::wanted(&parts.headers, front.settings.partial)?,
     };
     let query = query.to_owned();
-    let call = Call { front, marks, context, headers: parts.headers, query };
+    let passage = parts.extensions.remove::<Passage>();
+    let call = Call { front, marks, context, headers: parts.headers, query, passage };
     let work = act(&call, action, &names, body);
     if !reads {
         return work.await;

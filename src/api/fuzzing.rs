@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
+use http::header::{CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue};
 use image_service::{
     ByteRange, Caller, Digester, Direction, ErrorKind, Image, ImageId, MOST_PER_IMAGE, NewImage, Sort,
@@ -122,7 +122,7 @@ pub fn check_range(bytes: &[u8]) {
     let value = lines.next().and_then(|line| HeaderValue::from_bytes(line).ok());
     let (Some(size), Some(value)) = (size, value) else { return };
     for name in [RANGE, CONTENT_RANGE] {
-        let mut headers = HeaderMap::from_iter([(name.clone(), value.clone())]);
+        let headers = HeaderMap::from_iter([(name.clone(), value.clone())]);
         match ranges::wanted(&headers) {
             Err(fault) => assert!(matches!(fault.status().as_u16(), 400 | 416), "{fault:?}"),
             Ok(wanted) => {
@@ -133,8 +133,6 @@ pub fn check_range(bytes: &[u8]) {
                 }
             }
         }
-        headers.insert(IF_RANGE, HeaderValue::from_static("\"any\""));
-        assert!(ranges::wanted(&headers).is_ok_and(|wanted| wanted.is_none()));
     }
 }
 

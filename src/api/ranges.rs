@@ -3,7 +3,7 @@
 //! `Range` is read strictly, as Glance does: what is malformed is 416, not ignored. `Content-Range` in a request
 //! means nothing by itself, yet old clients send it.
 
-use http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
+use http::header::{CONTENT_RANGE, RANGE};
 use http::{HeaderMap, StatusCode};
 use image_service::ByteRange;
 
@@ -43,10 +43,6 @@ impl Wanted {
 /// # Errors
 /// 400 for several ranges, 416 for a malformed one.
 pub(super) fn wanted(headers: &HeaderMap) -> Result<Option<Wanted>, Fault> {
-    // Data has no validator that could match, and then a range is to be ignored.
-    if headers.contains_key(IF_RANGE) {
-        return Ok(None);
-    }
     let mut ranges = headers.get_all(RANGE).iter();
     if let Some(range) = ranges.next() {
         let text = range.to_str().map_err(|_| bad("Range: is malformed"))?;
@@ -138,15 +134,6 @@ mod tests {
         headers.append(RANGE, HeaderValue::from_static("bytes=0-1"));
         headers.append(RANGE, HeaderValue::from_static("bytes=3-4"));
         assert_eq!(wanted(&headers).unwrap_err().status().as_u16(), 400);
-    }
-
-    #[test]
-    fn a_range_that_hangs_on_a_validator_is_ignored() {
-        let headers = HeaderMap::from_iter([
-            (RANGE, HeaderValue::from_static("bytes=0-1")),
-            (IF_RANGE, HeaderValue::from_static("\"x\"")),
-        ]);
-        assert_eq!(wanted(&headers).unwrap(), None);
     }
 
     #[test]

@@ -15,9 +15,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
+use super::carried::Carried;
 use super::patience::Patient;
 use super::tls::Tls;
 use super::{Settings, Stop};
+use crate::passage::Passage;
 
 /// hyper's buffers are never smaller than this, whatever the bound on heads.
 const LEAST_BUFFER: usize = 128 * 1024;
@@ -41,24 +43,32 @@ pub(super) async fn begin(
         tracing::debug!(error = %error, "a connection broke before it began");
         return;
     }
+    let Some(tls) = tls else {
+        let passage = Passage::default();
+        let stream = Patient::new(Carried::new(stream, passage.clone()), settings.idle);
+        return serve(stream, router, Some(passage), settings, stop).await;
+    };
     let stream = Patient::new(stream, settings.idle);
-    let Some(tls) = tls else { return serve(stream, router, settings, stop).await };
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(settings.head_timeout, tls.accept(stream)) => shaken,
         () = stop.drain.cancelled() => return,
     };
     match shaken {
-        Ok(Ok(stream)) => serve(stream, router, settings, stop).await,
+        Ok(Ok(stream)) => serve(stream, router, None, settings, stop).await,
         Ok(Err(error)) => tracing::debug!(error = %error, "a handshake failed"),
         Err(_) => tracing::debug!("a handshake took too long"),
     }
 }
 
-async fn serve<S>(stream: S, router: Router, settings: Arc<Settings>, stop: Stop)
+/// Serves `router` on `stream`, whose files go by way of `passage`, if there is any.
+async fn serve<S>(stream: S, router: Router, passage: Option<Passage>, settings: Arc<Settings>, stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        if let Some(passage) = &passage {
+            request.extensions_mut().insert(passage.clone());
+        }
         router.clone().oneshot(request.map(Body::new)).boxed()
     });
     let mut connection = builder(&settings).serve_connection(TokioIo::new(stream), service);
@@ -83,6 +93,8 @@ fn builder(settings: &Settings) -> Builder {
     builder
         .timer(TokioTimer::new())
         .max_buf_size(settings.head.max(LEAST_BUFFER))
+        // A passage goes by it that bytes are written where they lie.
+        .writev(true)
         .max_header_size(settings.head)
         .max_headers(settings.headers)
         .header_read_timeout(settings.head_timeout);

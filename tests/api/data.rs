@@ -73,9 +73,39 @@ async fn one_range_is_served_and_others_are_refused() {
         let size = (status == 416).then_some("bytes */10");
         assert_eq!(answer.header("content-range"), size, "{range}");
     }
-    let whole = get(file(&id)).header("range", "bytes=0-1").header("if-range", "\"etag\"");
-    assert_eq!(door.ask(whole).await.expect(200).body, "0123456789");
     door.ask(get(format!("{}?prefer=local", file(&id)))).await.expect(400);
+}
+
+#[tokio::test]
+async fn who_names_the_tag_of_the_data_hears_whether_it_is_still_that() {
+    let door = Door::to_memory();
+    let id = door.active(b"0123456789").await;
+    let hash = door.show(&id).await["os_hash_value"].as_str().unwrap().to_owned();
+    let tag = format!("\"sha512:{hash}\"");
+    let whole = door.ask(get(file(&id))).await.expect(200);
+    assert_eq!((whole.header("etag"), whole.header("accept-ranges")), (Some(tag.as_str()), Some("bytes")));
+    let same = door.ask(get(file(&id)).header("if-none-match", &tag)).await.expect(304);
+    assert_eq!((same.header("etag"), same.body.len()), (Some(tag.as_str()), 0));
+    door.ask(get(file(&id)).header("if-none-match", "\"other\"")).await.expect(200);
+    door.ask(get(file(&id)).header("if-match", &tag)).await.expect(200);
+    door.ask(get(file(&id)).header("if-match", "\"other\"")).await.expect(412);
+    for (meant, status, part) in [(tag.as_str(), 206, "01"), ("\"other\"", 200, "0123456789")] {
+        let answer = get(file(&id)).header("range", "bytes=0-1").header("if-range", meant);
+        let answer = door.ask(answer).await.expect(status);
+        assert_eq!((answer.body.as_ref(), answer.header("etag")), (part.as_bytes(), Some(tag.as_str())));
+    }
+}
+
+#[tokio::test]
+async fn conditions_tell_nobody_more_than_the_data_would() {
+    let door = Door::to_memory();
+    let id = door.active(b"0123456789").await;
+    let tag = door.ask(get(file(&id))).await.expect(200).header("etag").unwrap().to_owned();
+    door.ask(get(file("absent")).header("if-none-match", "*")).await.expect(404);
+    let queued = door.queued().await;
+    door.ask(get(file(&queued)).header("if-none-match", "*")).await.expect(204);
+    door.ask(get(file(&queued)).header("if-match", "\"other\"")).await.expect(204);
+    door.ask(put(format!("/v2/images/{id}")).header("if-match", &tag).body("")).await.expect(405);
 }
 
 #[tokio::test]
