@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,7 +49,7 @@ impl Drop for Site {
 }
 
 impl Site {
-    /// A server of one file: `/{start}/{length}` is a part of it, and `/words` is no file.
+    /// A server of one file: `/{start}/{length}` is a part of it, `/broken` cannot be read, and `/words` is no file.
     fn new() -> Self {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&pattern(0..SIZE)).unwrap();
@@ -62,8 +63,17 @@ impl Site {
             let body = Body::from_stream(passage.pieces(part, length));
             async move { ([("content-length", length.to_string())], body) }
         };
-        let router =
-            Router::new().route("/{start}/{length}", get(part)).route("/words", get(async || "some words"));
+        // A file of which the system says that it cannot be read, as it does of one on a failing disk.
+        let broken = async |Extension(passage): Extension<Passage>| {
+            let file = Arc::new(File::open("/proc/self/mem").unwrap());
+            assert_eq!(file.read_at(&mut [0], 0).unwrap_err().raw_os_error(), Some(5), "not EIO");
+            let body = Body::from_stream(passage.pieces(FilePart::new(file, 0), 1000));
+            ([("content-length", "1000")], body)
+        };
+        let router = Router::new()
+            .route("/{start}/{length}", get(part))
+            .route("/broken", get(broken))
+            .route("/words", get(async || "some words"));
         let settings = Settings {
             connections: NonZeroUsize::new(64).unwrap(),
             head: 8 * 1024,
@@ -161,6 +171,17 @@ async fn a_file_that_becomes_shorter_breaks_its_own_response_and_no_other() {
     assert_eq!(rest, b"", "nothing comes behind a part that broke off");
     let mut stream = site.ask(&["/3/50".to_owned(), "/words".to_owned()]).await;
     assert_eq!(body(&mut stream).await, pattern(3..53));
+    assert_eq!(body(&mut stream).await, b"some words");
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_breaks_its_own_response_and_no_other() {
+    let site = Site::new();
+    let mut other = site.ask(&[format!("/0/{SIZE}")]).await;
+    let mut stream = site.ask(&["/broken".to_owned()]).await;
+    assert_eq!(body(&mut stream).await, b"");
+    assert!(body(&mut other).await == pattern(0..SIZE));
+    let mut stream = site.ask(&["/words".to_owned()]).await;
     assert_eq!(body(&mut stream).await, b"some words");
 }
 
