@@ -58,6 +58,7 @@ mod read;
 mod source;
 pub mod status;
 mod twins;
+mod verification;
 mod write;
 
 use std::collections::BTreeMap;

@@ -24,6 +24,7 @@
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
 //! tenancy            one backend below a ceiling of visibility, and with other names of projects
+//! hashing            data hashed off the async threads while it passes
 //! crates/keystone    a client of Keystone, for auth, and for backends that need a token of their own
 //! backends/*         memory, local, http, web: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
@@ -85,6 +86,7 @@ pub mod auth;
 pub mod config;
 pub mod document;
 pub mod federation;
+pub mod hashing;
 pub mod imports;
 pub mod locations;
 pub mod metadefs;

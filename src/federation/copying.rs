@@ -5,14 +5,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use image_service::{
-    ByteStream, Context, Digester, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus,
-    Result, Status, Upload, Visibility, access,
+    ByteStream, Context, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, Result, Status,
+    Upload, Visibility, access,
 };
 
 use super::Federation;
 use super::locate::Located;
+use super::verification::Check;
 use super::write::members_of;
 
 impl Federation {
@@ -48,7 +50,7 @@ impl Federation {
         let upload = Upload { store: None, ..data };
         let mismatch = Mismatch::default();
         let upload = if image.has_data() {
-            let stream = same(upload.stream, image.clone(), mismatch.clone());
+            let stream = same(upload.stream, image, mismatch.clone());
             Upload { stream, size: image.size.or(upload.size), store: None }
         } else {
             self.checked(upload, image.disk_format.as_deref(), image.container_format.as_deref())
@@ -200,50 +202,48 @@ impl Mismatch {
 }
 
 /// `stream`, which ends in `Corrupt` if it is not the data of `image`, as far as that can be told.
-fn same(stream: ByteStream, image: Image, mismatch: Mismatch) -> ByteStream {
-    let start = Some((stream, Digester::default(), image, mismatch));
-    let checked = futures::stream::unfold(start, async |state| {
-        let (mut stream, mut digester, image, mismatch) = state?;
-        match stream.next().await {
-            Some(Ok(bytes)) => {
-                digester.update(&bytes);
-                if image.size.is_some_and(|size| digester.size() > size) {
-                    return Some((Err(mismatch.put("it is longer")), None));
-                }
-                Some((Ok(bytes), Some((stream, digester, image, mismatch))))
-            }
-            Some(Err(error)) => Some((Err(error), None)),
-            None => verdict(digester, &image).err().map(|what| (Err(mismatch.put(what)), None)),
-        }
-    });
-    Box::pin(checked)
+fn same(stream: ByteStream, image: &Image, mismatch: Mismatch) -> ByteStream {
+    let start = Passing { stream, passed: 0, size: image.size, check: Check::of(image), mismatch };
+    Box::pin(futures::stream::try_unfold(start, Passing::next))
 }
 
-fn verdict(digester: Digester, image: &Image) -> Result<(), &'static str> {
-    let Ok(digests) = digester.finish(None) else { return Err("it cannot be measured") };
-    if image.size.is_some_and(|size| size != digests.size) {
-        return Err("it is shorter");
+/// Data on its way into a copy.
+struct Passing {
+    stream: ByteStream,
+    passed: u64,
+    size: Option<u64>,
+    check: Option<Check>,
+    mismatch: Mismatch,
+}
+
+impl Passing {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>> {
+        let Some(bytes) = self.stream.next().await.transpose()? else {
+            return self.judge().await.map(|()| None);
+        };
+        self.passed = self.passed.saturating_add(bytes.len() as u64);
+        if self.size.is_some_and(|size| self.passed > size) {
+            return Err(self.mismatch.put("it is longer"));
+        }
+        if let Some(check) = &mut self.check {
+            check.update(bytes.clone()).await?;
+        }
+        Ok(Some((bytes, self)))
     }
-    match &image.hash {
-        Some(hash) if hash.algorithm == digests.hash.algorithm => {
-            if *hash == digests.hash {
-                Ok(())
-            } else {
-                Err("its hash differs")
-            }
+
+    async fn judge(self) -> Result<()> {
+        if self.size.is_some_and(|size| size != self.passed) {
+            return Err(self.mismatch.put("it is shorter"));
         }
-        _ if image.checksum.as_ref().is_some_and(|checksum| *checksum != digests.checksum) => {
-            Err("its checksum differs")
-        }
-        _ => Ok(()),
+        let Some(check) = self.check else { return Ok(()) };
+        if check.matches().await? { Ok(()) } else { Err(self.mismatch.put("its hash differs")) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use futures::TryStreamExt as _;
-    use image_service::{Caller, NewImage, Timestamp};
+    use image_service::{Caller, Digester, NewImage, Timestamp};
 
     use super::*;
 
@@ -259,7 +259,7 @@ mod tests {
         let pieces: Vec<Result<Bytes>> =
             data.chunks(3).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let mismatch = Mismatch::default();
-        let passed = same(futures::stream::iter(pieces).boxed(), image.clone(), mismatch.clone());
+        let passed = same(futures::stream::iter(pieces).boxed(), image, mismatch.clone());
         (passed.try_collect().await, mismatch.take())
     }
 
