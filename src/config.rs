@@ -118,6 +118,8 @@ pub struct BackendEntry {
     /// How long a read may take until its answer begins. Default: 2 seconds.
     #[serde(with = "humantime_serde")]
     pub deadline: std::time::Duration,
+    /// Whether downloads from it are held to the hash of their image. Default: yes.
+    pub verify: bool,
     /// What holds for calls to it instead of what `[guard]` says. Default: nothing.
     pub guard: GuardOfBackend,
     /// Who sees its images, and what projects are called there. Default: as the backend has it.
@@ -133,6 +135,7 @@ impl Default for BackendEntry {
             kind: None,
             description: None,
             deadline: std::time::Duration::from_secs(2),
+            verify: true,
             guard: GuardOfBackend::default(),
             tenancy: TenancyOfBackend::default(),
             options: Unread {},

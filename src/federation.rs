@@ -5,7 +5,8 @@
 //! Writes go to one place, chosen before the first byte ([`placement`], [`mod@write`]), and are never tried on a
 //! second one. Every call to a backend passes its [`guard`], which asks a backend that fails too often ([`health`])
 //! no more for a while. How backends are is told by [`status`]. A copy of the same data may stand in for a home that
-//! is slow ([`hedge`], [`twins`]).
+//! is slow ([`hedge`], [`twins`]), or take over from one that fails in the middle of a download, which is held to its hash
+//! on its way ([`delivery`]).
 //!
 //! A federation is a backend like any other, so federations nest. It must not know HTTP, the wire names of any
 //! dialect, the configuration's syntax, or what kinds of backends there are.
@@ -40,8 +41,10 @@
 
 mod aliases;
 mod census;
+mod cooled;
 mod copies;
 mod copying;
+mod delivery;
 mod formats;
 mod guard;
 mod health;
@@ -61,7 +64,7 @@ mod twins;
 mod verification;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +77,8 @@ use image_service::{
 
 use aliases::Aliases;
 use census::Census;
+use cooled::Cooled;
+pub use delivery::Resuming;
 use guard::Guard;
 pub use guard::Guarding;
 use owners::Owners;
@@ -124,6 +129,14 @@ pub struct Settings {
     pub guarding: Guarding,
     /// How those to some backends are guarded instead, by name.
     pub guarding_of: BTreeMap<String, Guarding>,
+    /// How downloads are taken up again that break off.
+    pub resuming: Resuming,
+    /// The backends, by name, whose data is believed: their downloads are not held to a hash. Default: none.
+    pub believed: BTreeSet<String>,
+    /// Most copies that are left out because they gave other data than their image's. Default 10,000.
+    pub cooled: u64,
+    /// How long such a copy is left out. Zero leaves out none. Default 5 minutes.
+    pub cool_down: Duration,
 }
 
 impl Settings {
@@ -147,6 +160,10 @@ impl Default for Settings {
             formats: Formats::default(),
             guarding: Guarding::default(),
             guarding_of: BTreeMap::new(),
+            resuming: Resuming::default(),
+            believed: BTreeSet::new(),
+            cooled: 10_000,
+            cool_down: Duration::from_secs(300),
         }
     }
 }
@@ -172,6 +189,9 @@ pub struct Federation {
     page_size: NonZeroUsize,
     bounds: Bounds,
     formats: Formats,
+    resuming: Resuming,
+    believed: BTreeSet<String>,
+    cooled: Arc<Cooled>,
 }
 
 impl Federation {
@@ -210,6 +230,9 @@ impl Federation {
             page_size: settings.page_size,
             formats: settings.formats,
             bounds: Bounds { resort: settings.resort_limit, width: settings.show_width },
+            resuming: settings.resuming,
+            believed: settings.believed,
+            cooled: Arc::new(Cooled::new(settings.cooled, settings.cool_down)),
         })
     }
 
@@ -250,6 +273,11 @@ impl Federation {
                 Place { name: &backend.name, writes: can.writes, uploads: can.uploads }
             })
             .collect()
+    }
+
+    /// Whether a backend's data is taken for what it should be.
+    fn is_believed(&self, source: usize) -> bool {
+        self.name_of(source).is_some_and(|name| self.believed.contains(name))
     }
 
     /// Whether a backend takes image data.

@@ -20,7 +20,7 @@ use crate::api::{self, Front};
 use crate::config::{self, BackendEntry, Config, Loaded, OtherProjects};
 use crate::document::Fault;
 use crate::federation::status::Observer;
-use crate::federation::{self, Backend, Federation, Formats, Guarding};
+use crate::federation::{self, Backend, Federation, Formats, Guarding, Resuming};
 use crate::imports::{self, Imports};
 use crate::metadefs::{self, Bounds, Metadefs};
 use crate::quotas::{Limits, Quotas, Unified};
@@ -281,6 +281,21 @@ fn federation_settings(config: &Config) -> federation::Settings {
             .iter()
             .filter_map(|entry| Some((entry.name.clone()?, guarding(&config.guard.with(&entry.guard)))))
             .collect(),
+        resuming: Resuming {
+            most: config.federation.resumes,
+            attempts: config.federation.resume_attempts,
+            within: config.federation.resume_within,
+            pause: config.federation.resume_pause,
+            skip_limit: config.federation.resume_skip_limit.as_u64(),
+        },
+        believed: config
+            .backends
+            .iter()
+            .filter(|entry| !entry.verify)
+            .filter_map(|entry| entry.name.clone())
+            .collect(),
+        cooled: config.federation.cooled.get() as u64,
+        cool_down: config.federation.cool_down,
     }
 }
 

@@ -153,8 +153,8 @@ fn every_setting_it_shows_is_the_default() {
     let defaults = BackendEntry::default();
     for backend in &loaded.config.backends {
         assert_eq!(
-            (backend.deadline, &backend.guard, &backend.tenancy),
-            (defaults.deadline, &defaults.guard, &defaults.tenancy)
+            (backend.deadline, backend.verify, &backend.guard, &backend.tenancy),
+            (defaults.deadline, defaults.verify, &defaults.guard, &defaults.tenancy)
         );
     }
     assert_eq!(Config { backends: Vec::new(), ..loaded.config }, Config::default());

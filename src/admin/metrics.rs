@@ -7,6 +7,8 @@
 //! | `portico_backend_bytes_total` | counter | `backend`, `direction` | Bytes of image data |
 //! | `portico_backend_retries_total` | counter | `backend`, `operation` | Reads that were tried once more |
 //! | `portico_backend_hedges_total` | counter | `backend`, `operation` | Reads asked of another copy as this backend was slow |
+//! | `portico_backend_resumes_total` | counter | `backend`, `resumed` | Downloads from it that broke off |
+//! | `portico_backend_corrupt_downloads_total` | counter | `backend` | Downloads from it that were not the image's data |
 //! | `portico_backend_state` | gauge | `backend`, `state` | 1 for the state it is in, 0 for the others |
 //! | `portico_backend_state_changes_total` | counter | `backend`, `state` | Changes to this state |
 //! | `portico_backend_calls_in_flight` | gauge | `backend` | Calls under way |
@@ -22,7 +24,8 @@
 //! `outcome` is `ok`; `refusal`, which says nothing against the backend, such as an image that is not there;
 //! `failure`; `shed`, a call that was never made because the breaker was open or there was no room; or `cancelled`,
 //! if its caller lost interest. Refusals and failures have a `kind`, as in `/backends`; for the others it is empty.
-//! `direction` is `down`, from the backend, or `up`. `route` is a template such as `/v2/images/{id}`. `method` is
+//! `direction` is `down`, from the backend, or `up`. `resumed` is where a download went on: `elsewhere`, at another copy;
+//! `there`, at the same backend again; or `nowhere`, if it was lost. `route` is a template such as `/v2/images/{id}`. `method` is
 //! `other` if it is none that HTTP's own documents define for resources.
 //!
 //! Every label comes from a closed set, so there is a bound on what can be counted here: nothing that a client sends
@@ -49,7 +52,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::{process, words};
 use crate::api::Route;
-use crate::federation::status::{self, BackendStatus, Flow, Observer, Outcome};
+use crate::federation::status::{self, BackendStatus, Flow, Observer, Outcome, Resumed};
 
 /// What kind of text [`Metrics::text`] is.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -68,6 +71,8 @@ pub struct Metrics {
     bytes: Family<OfFlow, Counter>,
     retries: Family<OfOperation, Counter>,
     hedges: Family<OfOperation, Counter>,
+    resumes: Family<OfResume, Counter>,
+    corrupt_downloads: Family<OfBackend, Counter>,
     state_changes: Family<OfState, Counter>,
     requests: Family<OfRequest, Counter>,
     request_seconds: Times<OfRoute>,
@@ -101,6 +106,12 @@ struct OfFlow {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfResume {
+    backend: String,
+    resumed: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfState {
     backend: String,
     state: &'static str,
@@ -131,6 +142,8 @@ impl Metrics {
             bytes: Family::default(),
             retries: Family::default(),
             hedges: Family::default(),
+            resumes: Family::default(),
+            corrupt_downloads: Family::default(),
             state_changes: Family::default(),
             requests: Family::default(),
             request_seconds: Times::new_with_constructor(times),
@@ -152,6 +165,9 @@ impl Metrics {
         to.register("backend_retries", "Reads that were tried once more", self.retries.clone());
         let help = "Reads asked of another copy as this backend was slow";
         to.register("backend_hedges", help, self.hedges.clone());
+        to.register("backend_resumes", "Downloads from it that broke off", self.resumes.clone());
+        let help = "Downloads from it that were not the image's data";
+        to.register("backend_corrupt_downloads", help, self.corrupt_downloads.clone());
         to.register("backend_state_changes", "Changes to this state", self.state_changes.clone());
         to.register("requests", "Requests that have been answered", self.requests.clone());
         to.register_with_unit(
@@ -265,6 +281,19 @@ impl Observer for Metrics {
 
     fn hedge(&self, backend: &str, operation: &'static str) {
         self.hedges.get_or_create(&OfOperation { backend: backend.to_owned(), operation }).inc();
+    }
+
+    fn resume(&self, backend: &str, resumed: Resumed) {
+        let resumed = match resumed {
+            Resumed::Elsewhere => "elsewhere",
+            Resumed::There => "there",
+            Resumed::Nowhere => "nowhere",
+        };
+        self.resumes.get_or_create(&OfResume { backend: backend.to_owned(), resumed }).inc();
+    }
+
+    fn corrupt(&self, backend: &str) {
+        self.corrupt_downloads.get_or_create(&OfBackend { backend: backend.to_owned() }).inc();
     }
 }
 

@@ -161,8 +161,19 @@ fn check_federation(config: &Config, document: &mut Document<'_>) {
     if config.federation.census_age > LONGEST {
         document.fault(&Place::root().then("federation").then("census_age"), "must not be longer than a day");
     }
+    if config.federation.cool_down > LONGEST {
+        document.fault(&Place::root().then("federation").then("cool_down"), "must not be longer than a day");
+    }
+    for (key, time) in
+        [("resume_within", config.federation.resume_within), ("resume_pause", config.federation.resume_pause)]
+    {
+        within(document, &Place::root().then("federation").then(key), time);
+    }
     for (section, key, number, most) in [
         ("federation", "census", config.federation.census, 100_000),
+        ("federation", "cooled", config.federation.cooled.get(), 1_000_000),
+        ("federation", "resumes", config.federation.resumes as usize, 1_000_000),
+        ("federation", "resume_attempts", config.federation.resume_attempts as usize, 100),
         ("pages", "marks", config.pages.marks, 1_000_000),
     ] {
         if number > most {

@@ -366,6 +366,23 @@ pub struct FederationSettings {
     /// each time. Default: 30 seconds.
     #[serde(with = "humantime_serde")]
     pub census_age: Duration,
+    /// How long a copy is not read that gave other data than its image's. 0 leaves out none. Default: 5 minutes.
+    #[serde(with = "humantime_serde")]
+    pub cool_down: Duration,
+    /// Most copies that are left out so. Default: 10 000.
+    pub cooled: NonZeroUsize,
+    /// Most times that one download is taken up again whose source fails. Default: 100.
+    pub resumes: u32,
+    /// How often everybody who may have the rest is asked for it each time. 0 takes up none. Default: 8.
+    pub resume_attempts: u32,
+    /// How long that may take each time. Default: 30 seconds.
+    #[serde(with = "humantime_serde")]
+    pub resume_within: Duration,
+    /// The pause before everybody is asked again, which doubles each time. Default: 100 ms.
+    #[serde(with = "humantime_serde")]
+    pub resume_pause: Duration,
+    /// Most bytes to read and throw away for the rest in a store that cannot start in the middle. Default: 256 MiB.
+    pub resume_skip_limit: ByteSize,
 }
 
 impl Default for FederationSettings {
@@ -378,6 +395,13 @@ impl Default for FederationSettings {
             hint_age: Duration::from_secs(600),
             census: 1000,
             census_age: Duration::from_secs(30),
+            cool_down: Duration::from_secs(300),
+            cooled: number(10_000),
+            resumes: 100,
+            resume_attempts: 8,
+            resume_within: Duration::from_secs(30),
+            resume_pause: Duration::from_millis(100),
+            resume_skip_limit: ByteSize::mib(256),
         }
     }
 }

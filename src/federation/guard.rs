@@ -72,6 +72,11 @@ impl Guard {
         &self.backend.service
     }
 
+    /// Who is told of what happens.
+    pub(super) fn observer(&self) -> &dyn Observer {
+        self.record.observer()
+    }
+
     /// How the backend is.
     pub(super) fn status(&self) -> BackendStatus {
         BackendStatus {

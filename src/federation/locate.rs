@@ -197,14 +197,14 @@ impl Federation {
         let show =
             async |guard: &Guard| guard.read(context, "show", || guard.service().show(context, id)).await;
         let home = self.guard(twins.copies.home)?;
-        let Some(other) = self.second(twins.alike()) else { return show(home).await };
+        let Some((_, other)) = self.second(twins.alike()) else { return show(home).await };
         let second = async { show(other).await.ok().filter(|image| twins.speaks_for_home(image)) };
         hedged(show(home), home.patience(), || home.may_hedge("show"), second).await
     }
 
     /// The first of some copies whose backend is asked at present.
-    pub(super) fn second(&self, others: impl Iterator<Item = usize>) -> Option<&Guard> {
-        others.filter_map(|source| self.guard(source).ok()).find(|guard| guard.is_asked())
+    pub(super) fn second(&self, mut others: impl Iterator<Item = usize>) -> Option<(usize, &Guard)> {
+        others.find_map(|source| Some((source, self.guard(source).ok().filter(|guard| guard.is_asked())?)))
     }
 
     /// Asks some backends for an image, all at once, save those that have been asked.

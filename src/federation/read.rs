@@ -54,17 +54,18 @@ impl Federation {
         range: Option<ByteRange>,
     ) -> Option<Result<Download>> {
         if let Some([only]) = self.owners.of(id).as_deref() {
-            let answer = self.open(context, id, range, self.guards.get(*only)?).await;
+            let answer = self.open(context, id, range, (self.guards.get(*only).map(|_| *only)?, &[])).await;
             let download = answer.map(|download| self.at_stores(download, &[*only]));
             return is_data(&download).then_some(download);
         }
         let twins = self.owners.twins(id)?;
+        let known = twins.copies.with_data.as_slice();
         let home = self.guards.get(twins.copies.home)?;
-        let first = self.open(context, id, range, home);
+        let first = self.open(context, id, range, (twins.copies.home, known));
         let answer = match self.second(twins.others()) {
-            Some(other) => {
+            Some((other, _)) => {
                 let second = async {
-                    let answer = self.open(context, id, range, other).await.ok();
+                    let answer = self.open(context, id, range, (other, known)).await.ok();
                     answer.filter(|download| download.data.is_some() && twins.gives_data(&download.image))
                 };
                 hedged(first, home.patience(), || home.may_hedge("get"), second).await
@@ -87,7 +88,7 @@ impl Federation {
     ) -> Result<Download> {
         let mut last = None;
         for source in self.in_order_of_preference(context, copies) {
-            match self.open(context, id, range, self.guard(source)?).await {
+            match self.open(context, id, range, (source, &copies.with_data)).await {
                 Err(error) if is_elsewhere(error.kind()) => last = Some(error),
                 answer => return answer,
             }
@@ -109,7 +110,23 @@ impl Federation {
         order
     }
 
+    /// Opens the data in `source`, which is in `known` as well, and has it delivered.
     async fn open(
+        &self,
+        context: &Context,
+        id: &ImageId,
+        range: Option<ByteRange>,
+        (source, known): (usize, &[usize]),
+    ) -> Result<Download> {
+        let guard = self.guard(source)?;
+        if self.cooled.has(source, id) {
+            return Err(damaged(id, guard));
+        }
+        let download = self.open_in(context, id, range, guard).await?;
+        self.deliver(context, id, (source, known), download)
+    }
+
+    async fn open_in(
         &self,
         context: &Context,
         id: &ImageId,
@@ -153,13 +170,21 @@ const fn is_data(answer: &Result<Download>) -> bool {
     }
 }
 
+/// A copy gave other data than its image's, and is not read again so soon.
+fn damaged(id: &ImageId, guard: &Guard) -> Error {
+    let name = &guard.backend().name;
+    let message =
+        format!("the data of image {id} in store '{name}' was not what was stored, and is not read for now");
+    Error::new(ErrorKind::Unavailable, message).answered().with_origin(name, "get")
+}
+
 /// Whether another backend may do better.
-const fn is_elsewhere(kind: ErrorKind) -> bool {
+pub(super) const fn is_elsewhere(kind: ErrorKind) -> bool {
     kind.is_silence() || matches!(kind, ErrorKind::NotFound | ErrorKind::Corrupt)
 }
 
 /// The part `range` of whole data, for a backend that cannot start in the middle.
-fn cut(data: Data, range: Range<u64>) -> Data {
+pub(super) fn cut(data: Data, range: Range<u64>) -> Data {
     let total = data.total;
     let start = (data.into_stream(), range.start, range.end - range.start);
     let stream: ByteStream = stream::unfold(start, async |(mut stream, mut skip, mut left)| {

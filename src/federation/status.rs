@@ -115,6 +115,17 @@ pub enum Flow {
     Up,
 }
 
+/// Where a download went on that broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resumed {
+    /// At another copy.
+    Elsewhere,
+    /// At the same backend again.
+    There,
+    /// Nowhere: it was lost.
+    Nowhere,
+}
+
 /// Is told what happens, as it happens. Must return at once.
 pub trait Observer: Send + Sync + fmt::Debug {
     /// A call has ended, `took` after it was wanted. Retries and hedges are calls of their own.
@@ -131,6 +142,12 @@ pub trait Observer: Send + Sync + fmt::Debug {
 
     /// Another copy was asked because `backend` was slow.
     fn hedge(&self, backend: &str, operation: &'static str);
+
+    /// A download from `backend` broke off, and went on so.
+    fn resume(&self, backend: &str, resumed: Resumed);
+
+    /// A download from `backend` was not the data of its image.
+    fn corrupt(&self, backend: &str);
 }
 
 /// Watches nothing.
@@ -143,4 +160,6 @@ impl Observer for Unobserved {
     fn state(&self, _: &str, _: State) {}
     fn retry(&self, _: &str, _: &'static str) {}
     fn hedge(&self, _: &str, _: &'static str) {}
+    fn resume(&self, _: &str, _: Resumed) {}
+    fn corrupt(&self, _: &str) {}
 }

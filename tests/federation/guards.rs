@@ -10,8 +10,8 @@ use image_service::{
     Direction, ErrorKind, Image, ImageId, ImageService, NewImage, Page, Query, Sort, SortKey, SourceState,
     Upload,
 };
-use portico::federation::status::{Flow, Observer, Outcome, State};
-use portico::federation::{Federation, Guarding, Settings};
+use portico::federation::status::{Flow, Observer, Outcome, Resumed, State};
+use portico::federation::{Federation, Guarding, Resuming, Settings};
 use tokio::time::Instant;
 
 use crate::DEADLINE;
@@ -51,6 +51,12 @@ impl Observer for Told {
     fn hedge(&self, backend: &str, operation: &'static str) {
         self.note(format!("{backend} {operation} elsewhere"));
     }
+    fn resume(&self, backend: &str, resumed: Resumed) {
+        self.note(format!("{backend} resumed {resumed:?}"));
+    }
+    fn corrupt(&self, backend: &str) {
+        self.note(format!("{backend} corrupt"));
+    }
 }
 
 #[tokio::test]
@@ -88,7 +94,8 @@ async fn a_call_whose_caller_goes_away_is_cancelled_and_counts_no_more() {
 }
 
 fn guarded(members: Vec<Named>, guarding: Guarding) -> Federation {
-    let settings = Settings { guarding, ..Settings::default() };
+    let resuming = Resuming { attempts: 0, ..Resuming::default() };
+    let settings = Settings { guarding, resuming, ..Settings::default() };
     Federation::new(members.into_iter().map(backend).collect(), settings).unwrap()
 }
 

@@ -5,7 +5,9 @@
 mod bent;
 mod copies;
 mod drawn;
+mod failover;
 mod folded;
+mod frail;
 mod guards;
 mod hedges;
 mod lists;
@@ -19,7 +21,9 @@ mod paper;
 mod places;
 #[path = "../served/mod.rs"]
 mod served;
+mod stage;
 mod tenancy;
+mod verified;
 mod weave;
 
 use std::sync::Arc;
@@ -27,12 +31,27 @@ use std::time::Duration;
 
 use image_service::conformance::Fixture;
 use image_service::{ErrorKind, ImageService};
+use portico::federation::{Federation, Settings};
 
 use bent::{Bend, bent};
+use frail::{Flaw, Frail};
 use made_of::{federation, memory, spread};
 
 async fn of_one() -> Fixture {
     Fixture::new(federation(vec![("only", memory().await)]))
+}
+
+/// The others are held to their hashes.
+async fn without_verification() -> Fixture {
+    let believed = [String::from("only")].into();
+    let settings = Settings { believed, ..Settings::default() };
+    let backends = vec![made_of::backend(("only", memory().await))];
+    Fixture::new(Arc::new(Federation::new(backends, settings).unwrap()))
+}
+
+/// Each download breaks off in the middle, and goes on.
+async fn with_a_home_that_dies() -> Fixture {
+    Fixture::new(federation(vec![("frail", Frail::new(memory().await, Flaw::DiesOnceAt(3)))]))
 }
 
 async fn of_three() -> Fixture {
@@ -93,6 +112,16 @@ mod conformance_of_one {
     use super::of_one;
 
     image_service::conformance!(of_one);
+}
+mod conformance_without_verification {
+    use super::without_verification;
+
+    image_service::conformance!(without_verification);
+}
+mod conformance_with_a_home_that_dies {
+    use super::with_a_home_that_dies;
+
+    image_service::conformance!(with_a_home_that_dies);
 }
 mod conformance_of_three {
     use super::of_three;
