@@ -6,6 +6,8 @@
 mod authority;
 #[path = "serve/imports.rs"]
 mod imports;
+#[path = "serve/killed.rs"]
+mod killed;
 #[path = "serve/metadefs.rs"]
 mod metadefs;
 #[path = "serve/tls.rs"]
