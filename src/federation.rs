@@ -23,6 +23,10 @@
 //! the other image is reachable under a derived id, and a property says so ([`aliases`]). A write to an id never
 //! touches the other image.
 //!
+//! **Downloads** of whole images are held to their hash while they pass, save from a backend that is to be believed. What
+//! fails in the middle goes on with the same data elsewhere, or in the same backend when it is back, or ends in an error.
+//! A copy that gave other data is not read for [`Settings::cool_down`]; where it is the only one, reading is `Unavailable`.
+//!
 //! **Changes** are made at the home, and then in the copies as far as they take them. What narrows who sees an image,
 //! which is a narrower visibility, another owner, a deactivation or a member that is removed, is made in the copies
 //! first, and not at all while a backend that is known to hold one is silent ([`narrowing`]); nor is any change made

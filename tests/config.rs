@@ -531,6 +531,30 @@ hedge_after = "0s"
 }
 
 #[test]
+fn a_download_that_would_be_taken_up_again_without_end_is_a_fault() {
+    let text = format!(
+        "[federation]\ncool_down = \"2d\"\ncooled = 10000000\nresumes = 10000000\nresume_attempts = 101\n\
+         resume_within = \"0s\"\nresume_pause = \"2d\"\n{BACKEND}"
+    );
+    let found = faults(&text);
+    for start in [
+        "portico.toml:2: federation.cool_down: must not be longer than a day",
+        "portico.toml:3: federation.cooled: must not be more than 1000000",
+        "portico.toml:4: federation.resumes: must not be more than 1000000",
+        "portico.toml:5: federation.resume_attempts: must not be more than 100",
+        "portico.toml:6: federation.resume_within: must be longer than nothing",
+        "portico.toml:7: federation.resume_pause: must not be longer than a day",
+    ] {
+        assert!(found.iter().any(|fault| fault.starts_with(start)), "{start}\nnot in\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), 6, "{}", found.join("\n"));
+    let text = format!(
+        "[federation]\ncool_down = \"0s\"\nresumes = 0\nresume_attempts = 0\n{BACKEND}verify = false\n"
+    );
+    assert!(!parse(&text).unwrap().config.backends[0].verify);
+}
+
+#[test]
 fn what_a_backend_says_of_its_guard_holds_for_it_and_the_rest_for_all() {
     let text = format!("[guard]\ncalls = 7\nidle = \"5s\"\n{BACKEND}guard = {{ calls = 2 }}\n");
     let config = parse(&text).unwrap().config;

@@ -10,7 +10,9 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::api::Route;
-use crate::federation::status::{Flow, LastError, Latency, Observer as _, Outcome, State as Condition};
+use crate::federation::status::{
+    Flow, LastError, Latency, Observer as _, Outcome, Resumed, State as Condition,
+};
 
 #[derive(Debug)]
 struct Still {
@@ -201,6 +203,10 @@ async fn busy() -> Arc<Metrics> {
     metrics.state("a", Condition::Open);
     metrics.retry("a", "show");
     metrics.hedge("a", "get");
+    for resumed in [Resumed::Elsewhere, Resumed::There, Resumed::Nowhere, Resumed::Nowhere] {
+        metrics.resume("a", resumed);
+    }
+    metrics.corrupt("a");
     let api = Router::new().route(
         "/known",
         get(async || {
@@ -246,6 +252,10 @@ async fn what_happens_is_counted_by_backend_operation_and_outcome() {
         operation("call_duration_seconds_count", "detail", 3),
         operation("retries_total", "show", 1),
         operation("hedges_total", "get", 1),
+        "portico_backend_resumes_total{backend=\"a\",resumed=\"elsewhere\"} 1".into(),
+        "portico_backend_resumes_total{backend=\"a\",resumed=\"there\"} 1".into(),
+        "portico_backend_resumes_total{backend=\"a\",resumed=\"nowhere\"} 2".into(),
+        "portico_backend_corrupt_downloads_total{backend=\"a\"} 1".into(),
         "portico_backend_bytes_total{backend=\"a\",direction=\"down\"} 110".into(),
         "portico_backend_bytes_total{backend=\"a\",direction=\"up\"} 1".into(),
         "portico_backend_state_changes_total{backend=\"a\",state=\"open\"} 1".into(),
@@ -302,7 +312,7 @@ async fn the_documents_name_every_metric_with_its_labels_and_no_other() {
         let labels = labels.filter(|label| !label.is_empty()).collect();
         promised.insert(cells[0].trim_end_matches('`').to_owned(), (cells[1].to_owned(), labels));
     }
-    assert_eq!(promised.len(), 16);
+    assert_eq!(promised.len(), 18);
     assert_eq!(told_in(&busy_text().await), promised);
 }
 
