@@ -4,6 +4,8 @@
 
 #[path = "tls/authority.rs"]
 mod authority;
+#[path = "serve/damaged.rs"]
+mod damaged;
 #[path = "serve/imports.rs"]
 mod imports;
 #[path = "serve/killed.rs"]

@@ -1,4 +1,4 @@
-//! Stores that are killed while they give out an image, behind a service that has another copy.
+//! Stores that are killed, or stand still, while they give out an image, behind a service that has another copy.
 //!
 //! The image has as many MiB as `PORTICO_KILLED_MIB` says, else few: what matters is that they do not all lie in buffers.
 
@@ -88,7 +88,7 @@ impl Store {
     }
 }
 
-fn front(stores: &[Store]) -> Service {
+fn front(stores: &[Store], settings: &str) -> Service {
     let backends: String = (0..stores.len())
         .zip(stores)
         .map(|(number, store)| {
@@ -98,7 +98,7 @@ fn front(stores: &[Store]) -> Service {
         })
         .collect();
     let directory = Directory::new();
-    directory.write("portico.toml", &format!("{}{backends}", super::FREE_PORTS));
+    directory.write("portico.toml", &format!("{}{settings}{backends}", super::FREE_PORTS));
     Service::start_in(directory)
 }
 
@@ -109,28 +109,49 @@ fn sum(front: &Service, name: &str) -> f64 {
     values.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
 }
 
+/// The store that gives data now.
+fn source(front: &Service) -> usize {
+    let gives = |number: &usize| {
+        sum(front, &format!("portico_backend_streams_in_flight{{backend=\"s{number}\"}}")) > 0.0
+    };
+    (0..2).find(gives).unwrap_or(0)
+}
+
+/// Downloads the image, which must come whole. Before so many pieces have come, something happens.
+fn download(front: &Service, at: usize, happens: impl FnOnce()) {
+    let (mut pattern, mut piece) = (Pattern::new(), vec![0; PIECE]);
+    let (mut download, mut happens) = (front.begin_download(ID), Some(happens));
+    for number in 0..pieces() {
+        if number == at
+            && let Some(happens) = happens.take()
+        {
+            happens();
+        }
+        download.read_exact(&mut piece).unwrap_or_else(|error| panic!("at {number}, after {at}: {error}"));
+        assert!(piece == pattern.piece(number), "another piece at {number}, after {at}");
+    }
+}
+
+#[test]
+fn a_store_that_stands_still_is_replaced_and_the_client_gets_it_all() {
+    let stores = [Store::open(), Store::open()];
+    let front = front(&stores, "guard = { idle = \"1s\" }\n");
+    download(&front, pieces() / 10, || stores[source(&front)].0.signal("STOP"));
+    let (_, text) = front.told("/metrics");
+    assert!(text.contains("portico_backend_resumes_total{backend=\"s0\",resumed=\"elsewhere\"} 1"), "{text}");
+}
+
 #[test]
 fn a_store_that_is_killed_at_any_tenth_of_an_image_is_replaced_and_the_client_gets_it_all() {
     let mut stores = [Store::open(), Store::open()];
-    let front = front(&stores);
+    let front = front(&stores, "");
     for tenth in 0..10 {
-        let (mut pattern, mut piece) = (Pattern::new(), vec![0; PIECE]);
-        let mut download = front.begin_download(ID);
-        let mut killed = None;
-        for number in 0..pieces() {
-            if number == pieces() * tenth / 10 {
-                let gives = |number: &usize| {
-                    let name = format!("portico_backend_streams_in_flight{{backend=\"s{number}\"}}");
-                    sum(&front, &name) > 0.0
-                };
-                let source = (0..2).find(gives).unwrap_or(0);
-                stores[source].kill();
-                killed = Some(source);
-            }
-            download.read_exact(&mut piece).unwrap_or_else(|error| panic!("at {tenth}: {error}"));
-            assert!(piece == pattern.piece(number), "another piece {number}, killed at {tenth}");
-        }
-        stores[killed.unwrap()].start();
+        let mut killed = 0;
+        download(&front, pieces() * tenth / 10, || {
+            killed = source(&front);
+            stores[killed].kill();
+        });
+        stores[killed].start();
     }
     let resumed = sum(&front, "portico_backend_resumes_total{");
     let elsewhere = "resumed=\"elsewhere\"";
