@@ -36,8 +36,8 @@ def of(rows: list[Row]) -> list[Bar]:
     found: list[Bar] = []
     for item, streams in dict.fromkeys((row.item, row.streams) for row in rows):
         group = {row.server: row for row in rows if (row.item, row.streams) == (item, streams)}
-        if item == "static":
-            found += _static(group, streams)
+        if item in ("static", "copied"):
+            found += _static(item, group, streams)
         elif item == "proxied":
             found += _proxied(group, streams)
         elif item == "upload":
@@ -45,21 +45,21 @@ def of(rows: list[Row]) -> list[Bar]:
     return found
 
 
-def _static(group: dict[str, Row], streams: int) -> Iterable[Bar]:
-    where = f"static, {at_once(streams)}"
+def _static(item: str, group: dict[str, Row], streams: int) -> Iterable[Bar]:
+    where = f"{item}, {at_once(streams)}"
+    peer = _fastest(group, "nginx")
     if streams <= 8:
-        yield from _least(f"{where}: speed by nginx's", group, "Portico", "nginx", speed, 1.0)
-        spent = ratio(group["Portico"], group["nginx"], cost)
+        yield from _least(f"{where}: speed by that of {peer}", group, "Portico", peer, speed, 1.0)
+        spent = ratio(group["Portico"], group[peer], cost)
         if spent is not None:
-            yield Bar(f"{where}: processor time per GiB by nginx's", spent, 1.1, least=False)
+            yield Bar(f"{where}: processor time per GiB by that of {peer}", spent, 1.1, least=False)
     yield from _least(f"{where}, verified: speed by SHA-512 on one core", group, VERIFIED, HASHING, speed, 0.9)
     yield from _memory(where, group, streams)
 
 
 def _proxied(group: dict[str, Row], streams: int) -> Iterable[Bar]:
     where = f"proxied, {at_once(streams)}"
-    # Whichever of nginx's two ways is faster here is the peer.
-    peer = max(("nginx", "nginx, large buffers"), key=lambda name: group[name].of(speed) or 0)
+    peer = _fastest(group, "nginx")
     yield from _least(f"{where}: speed by that of {peer}", group, "Portico", peer, speed, 1.0)
     yield from _least(f"{where}, verified: speed by SHA-512 on one core", group, VERIFIED, HASHING, speed, 0.9)
     yield from _memory(where, group, streams)
@@ -75,6 +75,11 @@ def _upload(group: dict[str, Row]) -> Iterable[Bar]:
         f"upload: speed by that of {slower}, the slower of disk and SHA-512", group, "Portico", "limit", speed, 0.85
     )
     yield from _least("upload: speed by Glance's", group, "Portico", "Glance", speed, 3.0)
+
+
+def _fastest(group: dict[str, Row], peer: str) -> str:
+    """Which of the ways to set up a peer is the one to compare with: whichever is fastest under this load."""
+    return max((name for name in group if name.startswith(peer)), key=lambda name: group[name].of(speed) or 0)
 
 
 def _slower(one: Sample, other: Sample) -> Sample:

@@ -16,9 +16,13 @@ from stage import SMALL, Stage, new_image
 from wire import Wire
 
 Measure = Callable[[], Sample]
+# A name, who it is, and where the file is.
+Server = tuple[str, Process, str]
 VERIFIED = "Portico, verified"
 HASHING = "SHA-512, one core"
 CONNECTIONS = 8
+# How many streams it takes until a client that copies has nothing left for the servers.
+FEW = 8
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,6 @@ class Plan:
     time: float
     rounds: int
     streams: tuple[int, ...]
-    copy: bool
 
 
 def say(text: str) -> None:
@@ -44,21 +47,18 @@ class Items:
         self.plan = plan
 
     def static(self) -> list[Row]:
-        """A file of the server's own, from the page cache."""
-        stage = self.stage
-        servers: list[tuple[str, Process, str]] = [
-            ("nginx", stage.nginx, "/files/image"),
-            ("Portico", stage.local, data_of(stage.only_active(stage.local))),
-        ]
-        if stage.verifies:
-            verified = stage.local_verified
-            servers.append((VERIFIED, verified, data_of(stage.only_active(verified))))
-        return self._downloads("static", servers)
+        """A file of the server's own, from the page cache, to a client that has the kernel discard it."""
+        return self._downloads("static", self._with_file(), self.plan.streams)
+
+    def copied(self) -> list[Row]:
+        """The same to a client that takes the bytes, and so leaves less of the machine to the servers."""
+        few = tuple(streams for streams in self.plan.streams if streams <= FEW)
+        return self._downloads("copied", self._with_file(), few, "--copy")
 
     def proxied(self) -> list[Row]:
         """A file of an upstream. What the upstream gives without anybody before it is the most there can be."""
         stage, path = self.stage, data_of(self.stage.image)
-        servers: list[tuple[str, Process, str]] = [
+        servers: list[Server] = [
             ("nginx", stage.nginx, path),
             ("nginx, large buffers", stage.nginx, f"/large{path}"),
             ("HAProxy", stage.haproxy, path),
@@ -68,7 +68,7 @@ class Items:
         ]
         if stage.verifies:
             servers.insert(5, (VERIFIED, stage.proxy_verified, path))
-        return self._downloads("proxied", servers)
+        return self._downloads("proxied", servers, self.plan.streams)
 
     def upload(self) -> list[Row]:
         """A file on its way in, against what the disk and the hash allow, and against a Glance."""
@@ -99,13 +99,27 @@ class Items:
             found += self._turns(what, CONNECTIONS, rows, self.plan.rounds)
         return found
 
-    def _downloads(self, item: str, servers: list[tuple[str, Process, str]]) -> list[Row]:
+    def _with_file(self) -> list[Server]:
+        stage = self.stage
+        servers: list[Server] = [
+            ("nginx", stage.nginx, "/files/image"),
+            ("nginx, tuned", stage.nginx, "/tuned/image"),
+            ("nginx, without sendfile", stage.nginx, "/read/image"),
+            ("Portico", stage.local, data_of(stage.only_active(stage.local))),
+        ]
+        if stage.verifies:
+            verified = stage.local_verified
+            servers.append((VERIFIED, verified, data_of(stage.only_active(verified))))
+        return servers
+
+    def _downloads(self, item: str, servers: list[Server], many: tuple[int, ...], *words: str) -> list[Row]:
         for name, server, path in servers:
             self._hold_to_hash(name, server, path)
         found: list[Row] = []
-        for streams in self.plan.streams:
+        for streams in many:
             rows: list[tuple[str, Measure]] = [
-                (name, partial(self._get, server, path, streams, self.stage.size)) for name, server, path in servers
+                (name, partial(self._get, server, path, streams, self.stage.size, *words))
+                for name, server, path in servers
             ]
             if any(name == VERIFIED for name, _ in rows) and streams == 1:
                 rows.append((HASHING, self._hashing))
@@ -126,12 +140,10 @@ class Items:
         if (found["status"], found["sha512"]) != (200, self.stage.payload.sha512):
             raise RuntimeError(f"{name} gives other bytes than it was given: {found}")
 
-    def _get(self, server: Process, path: str, streams: int, length: int | None = None) -> Sample:
-        words = ["--streams", str(streams), "--time", str(int(self.plan.time * 1000))]
+    def _get(self, server: Process, path: str, streams: int, length: int | None = None, *more: str) -> Sample:
+        words = [*more, "--streams", str(streams), "--time", str(int(self.plan.time * 1000))]
         if length is not None:
             words += ["--length", str(length)]
-        if self.plan.copy:
-            words.append("--copy")
         return self._measured(server, "get", path, *words)
 
     def _put(self, server: Process) -> Sample:

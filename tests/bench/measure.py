@@ -15,7 +15,7 @@ from items import Items, Plan, say
 from rounds import Row
 from stage import Stage
 
-ITEMS = ("static", "proxied", "upload", "requests")
+ITEMS = ("static", "copied", "proxied", "upload", "requests")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -33,7 +33,6 @@ def main() -> None:
         time=words.time or (0.3 if words.short else 2.5),
         rounds=words.rounds or (1 if words.short else 5),
         streams=tuple(words.streams),
-        copy=words.copy,
     )
     stage = Stage(state / "bench", state / "glance-venv", binary, Path(os.environ["LOAD_BIN"]), size)
     rows: list[Row] = []
@@ -59,7 +58,6 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each is measured: 5")
     parser.add_argument("--time", type=float, help="seconds of one measurement of downloads and requests: 2.5")
     parser.add_argument("--size", type=int, help="MiB of the file: 1024")
-    parser.add_argument("--copy", action="store_true", help="the client reads the bytes instead of discarding them")
     parser.add_argument("--write", action="store_true", help="keeps tables and plot in tests/bench/results")
     return parser.parse_args()
 

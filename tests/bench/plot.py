@@ -11,7 +11,11 @@ BAR = (WIDTH - LEFT - 2 * GAP) // 2
 OURS, THEIRS, LIMIT = "#c2410c", "#475569", "#cbd5e1"
 LIMITS = ("the upstream itself", "SHA-512, one core")
 FIGURES: tuple[Figure, Figure] = (speed, cost)
-NAMES = {"static": "file of its own", "proxied": "file of an upstream"}
+NAMES = {
+    "static": "a file of its own",
+    "copied": "a file of its own, copied by the client",
+    "proxied": "a file of an upstream",
+}
 
 
 def downloads(rows: list[Row]) -> str:

@@ -16,11 +16,12 @@ import plot
 from items import Plan
 from rounds import Row, Sample, cost, peak, speed
 
-DOWNLOADS = ("static", "proxied")
+DOWNLOADS = ("static", "copied", "proxied")
 REQUESTS = ("show", "list")
 TITLES = {
-    "static": "A file of its own",
-    "proxied": "A file of an upstream",
+    "static": "A file of its own, to a client that discards it",
+    "copied": "A file of its own, to a client that copies it",
+    "proxied": "A file of an upstream, to a client that discards it",
     "upload": "An upload",
     "show": "One image, 4 KiB",
     "list": "A list, 4 KiB",
@@ -35,7 +36,7 @@ def markdown(rows: list[Row], setting: str) -> str:
         parts.append("![Speed and cost of downloads](downloads.svg)")
     for item in dict.fromkeys(row.item for row in rows):
         parts += [f"## {TITLES[item]}", _table([row for row in rows if row.item == item])]
-    parts += ["## Configurations of the peers", _code(peers.NGINX), _code(peers.HAPROXY)]
+    parts += ["## Configurations of the peers", *(_code(text) for text in peers.configurations())]
     return "\n\n".join(parts) + "\n"
 
 
@@ -85,14 +86,13 @@ def setting(binary: Path, size_mib: int, plan: Plan) -> str:
     version = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=10).stdout.strip()
     load = " ".join(f"{figure:.1f}" for figure in os.getloadavg())
     versions = ", ".join(f"{name} {found}" for name, found in peers.versions().items())
-    client = "copies the bytes it receives" if plan.copy else "has the kernel discard what it receives (`MSG_TRUNC`)"
     return "\n".join(
         [
             f"* {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}; Linux {platform.release()}; {model}, "
             f"{os.cpu_count()} cores; load average at the end {load}",
             f"* {version}{_commit()}; {versions}; Glance {_glance()} under gunicorn, 8 threads, file store",
             f"* A file of {size_mib} MiB in the page cache; {plan.rounds} rounds (uploads at most 3) of "
-            f"{plan.time:g} s; the client {client}",
+            f"{plan.time:g} s",
             "* Ratios are medians of the ratios within each round; other figures are medians, memory is the most seen.",
         ]
     )
