@@ -73,12 +73,12 @@ class Items:
     def upload(self) -> list[Row]:
         """A file on its way in, against what the disk and the hash allow, and against a Glance."""
         stage = self.stage
-        glance, portico = stage.glance, stage.local
+        portico = stage.local
         rows: list[tuple[str, Measure]] = [
             ("disk, written and synced", partial(self._disk, portico.directory)),
             (HASHING, self._hashing),
             ("Portico", partial(self._put, portico)),
-            ("Glance", partial(self._put, glance)),
+            *((name, partial(self._put, glance)) for name, glance in stage.glances.items()),
         ]
         return self._turns("upload", 1, rows, min(self.plan.rounds, 3))
 
@@ -86,13 +86,14 @@ class Items:
         """Answers of about 4 KiB on kept connections."""
         stage = self.stage
         found: list[Row] = []
-        large = {server: stage.catalogue(server) for server in (stage.local, stage.glance)}
+        servers: dict[str, Process] = {"Portico": stage.local, **stage.glances}
+        large = {name: stage.catalogue(server) for name, server in servers.items()}
         for what in ("show", "list"):
             rows: list[tuple[str, Measure]] = [
                 ("nginx, a file", partial(self._get, stage.nginx, "/files/small", CONNECTIONS, SMALL))
             ]
-            for name, server in (("Portico", stage.local), ("Glance", stage.glance)):
-                path = f"/v2/images/{large[server]}" if what == "show" else "/v2/images?limit=4&visibility=public"
+            for name, server in servers.items():
+                path = f"/v2/images/{large[name]}" if what == "show" else "/v2/images?limit=4&visibility=public"
                 length = len(Wire(server.endpoint).get(path).expect(200).body)
                 say(f"{what} of {name}: {length} bytes")
                 rows.append((name, partial(self._get, server, path, CONNECTIONS)))

@@ -30,7 +30,7 @@ def main() -> None:
     binary = Path(os.environ["PORTICO_BIN"])
     size = words.size or (32 if words.short else 1024)
     plan = Plan(
-        time=words.time or (0.3 if words.short else 2.5),
+        time=words.time or (0.3 if words.short else 2.0),
         rounds=words.rounds or (1 if words.short else 5),
         streams=tuple(words.streams),
     )
@@ -56,7 +56,7 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--streams", type=_numbers, default=(1, 8, 64), help="how many downloads at once: 1,8,64")
     parser.add_argument("--short", action="store_true", help="small files, once: whether it works, not how fast it is")
     parser.add_argument("--rounds", type=int, help="how often each is measured: 5")
-    parser.add_argument("--time", type=float, help="seconds of one measurement of downloads and requests: 2.5")
+    parser.add_argument("--time", type=float, help="seconds of one measurement of downloads and requests: 2")
     parser.add_argument("--size", type=int, help="MiB of the file: 1024")
     parser.add_argument("--write", action="store_true", help="keeps tables and plot in tests/bench/results")
     return parser.parse_args()

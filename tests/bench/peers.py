@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from glance import Glance
 from processes import Process
 
 DEFAULT_BUFFER, LARGE_BUFFER = 16384, 65536
@@ -119,6 +120,15 @@ class HAProxy(Process):
 
     def command(self) -> Sequence[str]:
         return ["haproxy", "-db", "-f", f"{self.directory}/haproxy.cfg"]
+
+
+class WideGlance(Glance):
+    """A Glance with as many workers as there are processors, as it is run for more than tests."""
+
+    def command(self) -> Sequence[str]:
+        words = list(super().command())
+        words[words.index("--workers" if self.server == "gunicorn" else "--processes") + 1] = str(os.cpu_count())
+        return words
 
 
 def configurations() -> list[str]:

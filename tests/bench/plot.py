@@ -51,7 +51,7 @@ def _bar(x: int, y: int, row: Row, what: Figure, scale: float) -> list[str]:
     colour = OURS if row.server.startswith("Portico") else LIMIT if row.server in LIMITS else THEIRS
     return [
         f'<rect x="{x}" y="{y + 3}" width="{long:.1f}" height="{LINE - 6}" fill="{colour}"/>',
-        f'<path d="M{x + low:.1f} {y + LINE / 2:.1f}H{x + high:.1f}" stroke="black" stroke-width="1"/>',
+        f'<path d="M{x + low:.1f} {y + LINE - 1.5:.1f}H{x + high:.1f}" stroke="black" stroke-width="1"/>',
         _text(x + round(max(long, high)) + 5, y + 14, f"{middle:.2f}", size=11),
     ]
 

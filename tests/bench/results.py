@@ -90,7 +90,8 @@ def setting(binary: Path, size_mib: int, plan: Plan) -> str:
         [
             f"* {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}; Linux {platform.release()}; {model}, "
             f"{os.cpu_count()} cores; load average at the end {load}",
-            f"* {version}{_commit()}; {versions}; Glance {_glance()} under gunicorn, 8 threads, file store",
+            f"* {version}{_commit()}; {versions}; Glance {_glance()} with "
+            f"a worker of 8 threads for each core and a file store",
             f"* A file of {size_mib} MiB in the page cache; {plan.rounds} rounds (uploads at most 3) of "
             f"{plan.time:g} s",
             "* Ratios are medians of the ratios within each round; other figures are medians, memory is the most seen.",

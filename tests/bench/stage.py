@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from glance import Glance
+from glance import WsgiServer
 from payload import MIB, Payload
-from peers import HAProxy, Nginx
+from peers import HAProxy, Nginx, WideGlance
 from portico import Portico
 from processes import Process, free_port
 from wire import Wire
@@ -103,9 +103,15 @@ class Stage:
         return self._haproxy("haproxy-spliced", splice=True)
 
     @cached_property
-    def glance(self) -> Glance:
-        """A real Glance with a file store. It keeps connections, so that it need not make one for each request."""
-        return self._start(Glance("glance", self.home / "glance", free_port(), self.venv, "gunicorn"))
+    def glances(self) -> dict[str, Process]:
+        """Real Glances with a file store: one server keeps connections, and the other is faster with data."""
+        found: dict[str, Process] = {}
+        servers: tuple[tuple[str, WsgiServer], ...] = (("Glance, gunicorn", "gunicorn"), ("Glance, uWSGI", "uwsgi"))
+        for name, server in servers:
+            # Without Python's headers there is no uWSGI.
+            if (self.venv / "bin" / server).exists():
+                found[name] = self._glance(server)
+        return found
 
     @cached_property
     def image(self) -> str:
@@ -137,6 +143,11 @@ class Stage:
         image = new_image(Wire(portico.endpoint))
         self.load("put", portico, f"/v2/images/{image}/file", str(self.payload.path))
         return portico
+
+    def _glance(self, server: WsgiServer) -> WideGlance:
+        return self._start(
+            WideGlance(f"glance-{server}", self.home / f"glance-{server}", free_port(), self.venv, server)
+        )
 
     def _haproxy(self, name: str, splice: bool) -> HAProxy:
         return self._start(HAProxy(name, self.home / name, free_port(), self.upstream_port, splice))
