@@ -43,6 +43,18 @@ def peak_mib(pids: list[int]) -> float:
     return kib / 1024
 
 
+def busy_seconds() -> float:
+    """How long the processors of this machine were busy since it was started, for whomever."""
+    user, nice, system, _idle, _waiting, interrupts, soft, stolen = Path("/proc/stat").read_text().split()[1:9]
+    ticks = sum(int(part) for part in (user, nice, system, interrupts, soft, stolen))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds() -> float:
+    """How long this process was on a processor, and all below it that has ended."""
+    return sum(os.times()[:4])
+
+
 def sha512_gib() -> float:
     """How many GiB a second one core hashes with SHA-512, as OpenSSL does it."""
     command = ["openssl", "speed", "-seconds", "2", "-bytes", "16384", "sha512"]

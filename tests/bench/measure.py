@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import gauges
 import results
 from items import Items, Plan, say
 from rounds import Row
@@ -25,7 +26,7 @@ def main() -> None:
     # It leads to our own modules. A Glance would find one that is called as it is.
     os.environ.pop("PYTHONPATH", None)
     signal.signal(signal.SIGTERM, _end)
-    begun = time.monotonic()
+    begun, busy, own = time.monotonic(), gauges.busy_seconds(), gauges.own_seconds()
     state = Path(os.environ["PORTICO_INTEROP_DIR"])
     binary = Path(os.environ["PORTICO_BIN"])
     size = words.size or (32 if words.short else 1024)
@@ -42,8 +43,11 @@ def main() -> None:
             rows += getattr(items, name)()
     finally:
         stage.close()
-    say(f"measured in {time.monotonic() - begun:.0f} s")
-    text = results.markdown(rows, results.setting(binary, size, plan))
+    took = time.monotonic() - begun
+    # All servers have ended, so what is ours is known.
+    others = (gauges.busy_seconds() - busy - (gauges.own_seconds() - own)) / took
+    say(f"measured in {took:.0f} s")
+    text = results.markdown(rows, results.setting(binary, size, plan, others))
     print(text)
     if words.write:
         results.write(RESULTS, rows, text)

@@ -73,7 +73,7 @@ def _code(text: str) -> str:
     return f"```\n{text.strip()}\n```"
 
 
-def setting(binary: Path, size_mib: int, plan: Plan) -> str:
+def setting(binary: Path, size_mib: int, plan: Plan, others: float) -> str:
     """On what machine, of which versions, and how it was measured."""
     model = next(
         (
@@ -84,12 +84,11 @@ def setting(binary: Path, size_mib: int, plan: Plan) -> str:
         platform.machine(),
     )
     version = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=10).stdout.strip()
-    load = " ".join(f"{figure:.1f}" for figure in os.getloadavg())
     versions = ", ".join(f"{name} {found}" for name, found in peers.versions().items())
     return "\n".join(
         [
             f"* {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}; Linux {platform.release()}; {model}, "
-            f"{os.cpu_count()} cores; load average at the end {load}",
+            f"{os.cpu_count()} cores, of which others took {max(others, 0):.1f} in the mean",
             f"* {version}, {os.environ.get('BENCH_PROGRAM', 'built elsewhere')}; {versions}; Glance {_glance()} with "
             "a worker of 8 threads for each core and a file store",
             f"* A file of {size_mib} MiB in the page cache; {plan.rounds} rounds (uploads at most 3) of "

@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmarks: `python3 -m unittest discover tests/bench`."""
+"""The arithmetic of the benchmarks: `python3 -B -m unittest discover tests/bench`."""
 
 from __future__ import annotations
 
