@@ -9,8 +9,8 @@ use image_service::{
 use portico_catalogue::{self as catalogue, Keeper, changeable};
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::Incoming;
 use crate::failure;
+use crate::intake::Received;
 use crate::steps::Step;
 use crate::store::{Store, new_image};
 
@@ -128,15 +128,15 @@ impl Claim {
         Ok(claim)
     }
 
-    /// Puts the data in its place and makes the image active. `announced` is the size that was promised.
+    /// Puts the data in its place and makes the image active.
     ///
     /// The last step is one transaction: before it there is no image, or one without data; after it, a whole one.
     ///
     /// # Errors
-    /// `Incomplete` if another number of bytes came; `NotFound` if the image has been deleted meanwhile; those of
-    /// the disk. All is undone then.
-    pub(crate) fn finish(mut self, incoming: Incoming, announced: Option<u64>) -> Result<Image> {
-        let digests = incoming.place(self.store.directory(), self.to.id(), announced)?;
+    /// `NotFound` if the image has been deleted meanwhile; those of the disk. All is undone then.
+    pub(crate) fn finish(mut self, received: Received) -> Result<Image> {
+        let Received { incoming, digests } = received;
+        incoming.place(self.store.directory(), self.to.id())?;
         let image = self.store.catalogue().write(|transaction| match &self.to {
             Target::New(image) => {
                 let mut image = Image::clone(image);

@@ -3,10 +3,10 @@
 //! It knows files and ids, and nothing of records.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use image_service::{Digester, Digests, Error, ErrorKind, ImageId, Result};
+use image_service::{Error, ErrorKind, ImageId, Result};
 use portico_catalogue::Durability;
 use uuid::Uuid;
 
@@ -67,6 +67,11 @@ impl Directory {
         &self.watch
     }
 
+    /// A name for data on its way in, which nobody else ever uses.
+    pub(crate) fn incoming_file(&self) -> PathBuf {
+        self.incoming.join(Uuid::new_v4().to_string())
+    }
+
     /// The place of an image's data.
     pub(crate) fn data_file(&self, id: &ImageId) -> Result<PathBuf> {
         file_name(id)
@@ -106,11 +111,19 @@ impl Directory {
         Ok(removed)
     }
 
+    /// Whether what is answered survives a loss of power.
+    pub(crate) const fn is_durable(&self) -> bool {
+        matches!(self.sync, Durability::Full)
+    }
+
+    /// Moves data that is as durable as it is to be to the place of `id`, and makes the move so.
+    pub(crate) fn keep(&self, incoming: &Path, place: &Path) -> io::Result<()> {
+        fs::rename(incoming, place)?;
+        self.sync_directory(&self.data)
+    }
+
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        match self.sync {
-            Durability::Full => File::open(path)?.sync_all(),
-            Durability::Process => Ok(()),
-        }
+        if self.is_durable() { File::open(path)?.sync_all() } else { Ok(()) }
     }
 }
 
@@ -162,70 +175,6 @@ fn id_of(name: &str) -> Option<ImageId> {
     }
     let id = ImageId::lookup(id);
     (file_name(&id)? == name).then_some(id)
-}
-
-/// Data on its way in: a file of its own, hashed in passing. It goes with this value unless it is placed.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    file: File,
-    path: PathBuf,
-    digester: Digester,
-    watch: Watch,
-}
-
-impl Incoming {
-    /// Makes an empty file.
-    pub(crate) fn create(directory: &Directory) -> Result<Self> {
-        let path = directory.incoming.join(Uuid::new_v4().to_string());
-        let failed = |error| failure::file("take image data", error);
-        let file = File::options().write(true).create_new(true).open(&path).map_err(failed)?;
-        let incoming = Self { file, path, digester: Digester::default(), watch: directory.watch.clone() };
-        incoming.watch.reached(Step::Created).map_err(failed)?;
-        Ok(incoming)
-    }
-
-    /// Takes the next bytes.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let failed = |error| failure::file("write image data", error);
-        self.digester.update(bytes);
-        self.file.write_all(bytes).map_err(failed)?;
-        self.watch.reached(Step::Written).map_err(failed)
-    }
-
-    /// Makes the data durable and moves it to its place for `id`, replacing what no record ever called whole.
-    ///
-    /// `announced` is the size that was promised. On an error the data is in neither place, unless what failed
-    /// was making the move durable.
-    pub(crate) fn place(
-        self,
-        directory: &Directory,
-        id: &ImageId,
-        announced: Option<u64>,
-    ) -> Result<Digests> {
-        let failed = |error| failure::file("keep image data", error);
-        let digests = self.digester.clone().finish(announced)?;
-        let place = directory.data_file(id)?;
-        if directory.sync == Durability::Full {
-            self.file.sync_all().map_err(failed)?;
-        }
-        self.watch.reached(Step::Synced).map_err(failed)?;
-        fs::rename(&self.path, &place).map_err(failed)?;
-        directory.sync_directory(&directory.data).map_err(failed)?;
-        self.watch.reached(Step::Placed).map_err(failed)?;
-        Ok(digests)
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        // After `place` there is nothing under this name, and nobody else ever uses it.
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(%error, "data of a failed upload could not be removed; opening will");
-            }
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]

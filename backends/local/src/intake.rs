@@ -1,35 +1,69 @@
-//! A stream into a file: in pieces of one size, one being written while the next is gathered.
+//! A stream into a file, and its hashes: everything at the same time, at the pace of the slowest.
 //!
-//! Two pieces are all that is held, however fast or slow either side is: when both are full, the stream waits.
+//! The stream is put together to pieces. Each is written, hashed to SHA-512 and hashed to MD5 on three threads at
+//! once, and the disk is set to work behind the writer, so that little is left to wait for in the end. When the
+//! slowest of them has one piece in hand and another waiting, the stream waits.
+//!
+//! So three pieces are all that is held, however fast or slow either side is: those two, and the one that is next.
+//! A piece whose bytes have come in small parts of larger buffers may hold on to what else is in those.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt;
-use image_service::{ByteStream, Error, ErrorKind, Result, Upload};
-use portico_catalogue::{Lanes, Running, closed};
+use image_service::{ByteStream, Digests, Error, ErrorKind, HashAlgorithm, Hasher, Measure, Result, Upload};
+use portico_catalogue::{Lanes, closed};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::Incoming;
+use crate::incoming::{Behind, Incoming};
+use crate::piece::{Gathering, Piece};
 use crate::store::Store;
+
+/// Pieces that wait for each of those who take them, beside the one in hand.
+const WAITING: usize = 1;
+
+/// How many bytes the disk is set to work on at once.
+const STRETCH: u64 = 8 << 20;
+
+/// All of an upload's data, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) incoming: Incoming,
+    pub(crate) digests: Digests,
+}
 
 /// Takes all of `upload` in, unless `stop` comes first. On an error nothing stays.
 ///
 /// # Errors
-/// The stream's own; `Incomplete` as soon as more comes than was announced; `TooLarge` as soon as more comes than
-/// an image may have, or the disk is full; `Unavailable` when stopped, or the disk fails.
+/// The stream's own; `Incomplete` as soon as more comes than was announced, or when less has come; `TooLarge` as soon
+/// as more comes than an image may have, or the disk is full; `Unavailable` when stopped, or the disk fails.
 pub(crate) async fn receive(
     store: &Arc<Store>,
-    lanes: &Arc<Lanes>,
+    lanes: &Lanes,
     upload: Upload,
     stop: &CancellationToken,
-) -> Result<Incoming> {
-    let bounds = Bounds { announced: upload.size, most: store.max_upload(), received: 0 };
-    let mut intake = Intake::start(store, lanes);
-    match intake.take(upload.stream, bounds, stop).await {
-        Ok(()) => intake.finish().await,
-        Err(error) => {
-            intake.discard().await;
+) -> Result<Received> {
+    let bounds = Bounds { announced: upload.size, most: store.max_upload() };
+    let directory = Arc::clone(store);
+    let incoming = lanes.run(move || Incoming::create(directory.directory())).await?;
+    let (to_disk, written) = watch::channel(0);
+    let behind = store.directory().is_durable().then(|| incoming.behind());
+    let (pieces, [to_write, to_strong, to_checksum]) = outlets();
+    let (fed, incoming, strong, checksum, ()) = futures::join!(
+        feed(upload.stream, store.chunk_len(), &bounds, pieces, stop),
+        write(lanes, to_write, incoming, to_disk),
+        each(lanes, to_strong, Hasher::new(HashAlgorithm::Sha512), hash),
+        each(lanes, to_checksum, Hasher::new(HashAlgorithm::Md5), hash),
+        follow(lanes, behind, written),
+    );
+    // Who fails to write is why nobody could be fed any more.
+    let incoming = incoming?;
+    match (strong, checksum, fed) {
+        (Ok(strong), Ok(checksum), Ok(measure)) => {
+            Ok(Received { incoming, digests: measure.finish(checksum.finish(), strong.finish()) })
+        }
+        (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
+            discard(lanes, incoming).await;
             Err(error)
         }
     }
@@ -50,107 +84,135 @@ fn too_large(most: u64) -> Error {
 struct Bounds {
     announced: Option<u64>,
     most: u64,
-    received: u64,
 }
 
 impl Bounds {
-    fn admit(&mut self, more: usize) -> Result<()> {
-        self.received = self.received.saturating_add(more as u64);
-        if let Some(announced) = self.announced.filter(|announced| self.received > *announced) {
+    fn admit(&self, received: u64) -> Result<()> {
+        if let Some(announced) = self.announced.filter(|announced| received > *announced) {
             return Err(Error::new(
                 ErrorKind::Incomplete,
                 format!("{announced} bytes of image data were announced and more came"),
             ));
         }
-        if self.received > self.most { Err(too_large(self.most)) } else { Ok(()) }
+        if received > self.most { Err(too_large(self.most)) } else { Ok(()) }
     }
 }
 
-struct Intake {
-    lanes: Arc<Lanes>,
+/// Where each piece goes: to all who take them.
+struct Outlets([mpsc::Sender<Piece>; 3]);
+
+fn outlets() -> (Outlets, [mpsc::Receiver<Piece>; 3]) {
+    let [(a, to_a), (b, to_b), (c, to_c)] = std::array::from_fn(|_| mpsc::channel(WAITING));
+    (Outlets([a, b, c]), [to_a, to_b, to_c])
+}
+
+impl Outlets {
+    async fn give(&self, piece: Piece) -> Result<()> {
+        for outlet in &self.0 {
+            if outlet.send(piece.clone()).await.is_err() {
+                return Err(Error::new(ErrorKind::Internal, "an upload goes on after it has failed"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives all of the stream on, in pieces.
+async fn feed(
+    mut stream: ByteStream,
     piece: usize,
-    gathered: Vec<u8>,
-    /// Gives back the file and the memory of the piece that it wrote. `None` once it has failed.
-    writing: Option<Running<(Incoming, Vec<u8>)>>,
+    bounds: &Bounds,
+    outlets: Outlets,
+    stop: &CancellationToken,
+) -> Result<Measure> {
+    let (mut measure, mut gathering) = (Measure::default(), Gathering::of(piece));
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(closed()),
+            next = stream.next() => next,
+        };
+        let Some(mut bytes) = next.transpose()? else { break };
+        measure.update(&bytes);
+        bounds.admit(measure.size())?;
+        while !bytes.is_empty() {
+            gathering.take(&mut bytes);
+            if gathering.is_complete() {
+                outlets.give(gathering.end()).await?;
+            }
+        }
+    }
+    measure.check(bounds.announced)?;
+    if !gathering.is_empty() {
+        outlets.give(gathering.end()).await?;
+    }
+    Ok(measure)
 }
 
-impl Intake {
-    fn start(store: &Arc<Store>, lanes: &Arc<Lanes>) -> Self {
-        let piece = store.chunk_len();
-        let store = Arc::clone(store);
-        let writing =
-            lanes.start(move || Ok((Incoming::create(store.directory())?, Vec::with_capacity(piece))));
-        Self { lanes: Arc::clone(lanes), piece, gathered: Vec::with_capacity(piece), writing: Some(writing) }
+/// Has every piece taken in turn, on a thread for blocking work, into a state, and gives what that has become.
+async fn each<S: Send + 'static>(
+    lanes: &Lanes,
+    mut pieces: mpsc::Receiver<Piece>,
+    mut state: S,
+    take: fn(&mut S, &Piece) -> Result<()>,
+) -> Result<S> {
+    while let Some(piece) = pieces.recv().await {
+        let job = move || {
+            take(&mut state, &piece)?;
+            Ok(state)
+        };
+        state = lanes.run(job).await?;
     }
+    Ok(state)
+}
 
-    async fn take(
-        &mut self,
-        mut stream: ByteStream,
-        mut bounds: Bounds,
-        stop: &CancellationToken,
-    ) -> Result<()> {
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Err(closed()),
-                next = stream.next() => next,
-            };
-            let Some(bytes) = next.transpose()? else {
-                return Ok(());
-            };
-            bounds.admit(bytes.len())?;
-            self.gather(bytes).await?;
-        }
-    }
-
-    async fn gather(&mut self, mut bytes: Bytes) -> Result<()> {
-        while !bytes.is_empty() {
-            let room = self.piece.saturating_sub(self.gathered.len());
-            let part = bytes.split_to(room.min(bytes.len()));
-            self.gathered.extend_from_slice(&part);
-            if self.gathered.len() >= self.piece {
-                self.write().await?;
-            }
-        }
+/// Has every piece written, and tells how far that has come. Who listens hears the end when this returns.
+async fn write(
+    lanes: &Lanes,
+    pieces: mpsc::Receiver<Piece>,
+    incoming: Incoming,
+    written: watch::Sender<u64>,
+) -> Result<Incoming> {
+    let take = |(incoming, written): &mut (Incoming, watch::Sender<u64>), piece: &Piece| {
+        incoming.append(piece)?;
+        written.send_replace(incoming.written());
         Ok(())
-    }
+    };
+    Ok(each(lanes, pieces, (incoming, written), take).await?.0)
+}
 
-    /// Starts to write what has been gathered, when what went before has been written.
-    async fn write(&mut self) -> Result<()> {
-        let (mut incoming, empty) = self.written().await?;
-        let mut full = std::mem::replace(&mut self.gathered, empty);
-        self.writing = Some(self.lanes.start(move || {
-            incoming.append(&full)?;
-            full.clear();
-            Ok((incoming, full))
-        }));
-        Ok(())
-    }
+#[expect(clippy::unnecessary_wraps, reason = "writing can fail, and hashing is called alike")]
+fn hash(hasher: &mut Hasher, piece: &Piece) -> Result<()> {
+    piece.parts().for_each(|part| hasher.update(part));
+    Ok(())
+}
 
-    async fn written(&mut self) -> Result<(Incoming, Vec<u8>)> {
-        match self.writing.take() {
-            Some(writing) => writing.end().await,
-            None => Err(Error::new(ErrorKind::Internal, "an upload goes on after it has failed")),
-        }
-    }
-
-    async fn finish(mut self) -> Result<Incoming> {
-        if !self.gathered.is_empty() {
-            self.write().await?;
-        }
-        Ok(self.written().await?.0)
-    }
-
-    /// Waits for the last write, so that nothing is left once this returns.
-    async fn discard(mut self) {
-        if let Ok((incoming, _)) = self.written().await {
-            let removed = self.lanes.run(move || {
-                drop(incoming);
+/// Sets the disk to work on what has been written, stretch by stretch, until the writer has gone.
+async fn follow(lanes: &Lanes, behind: Option<Behind>, mut written: watch::Receiver<u64>) {
+    let Some(behind) = behind else { return };
+    let mut begun = 0;
+    while written.changed().await.is_ok() {
+        let range = begun..*written.borrow_and_update();
+        if range.end.saturating_sub(range.start) >= STRETCH {
+            begun = range.end;
+            let behind = behind.clone();
+            let job = move || {
+                behind.begin(&range);
                 Ok(())
-            });
-            if let Err(error) = removed.await {
-                tracing::warn!(%error, "the data of a failed upload may still be there; opening will remove it");
-            }
+            };
+            // It is for speed alone.
+            lanes.run(job).await.ok();
         }
+    }
+}
+
+/// Removes the file, and returns when it has gone.
+async fn discard(lanes: &Lanes, incoming: Incoming) {
+    let removed = lanes.run(move || {
+        drop(incoming);
+        Ok(())
+    });
+    if let Err(error) = removed.await {
+        tracing::warn!(%error, "the data of a failed upload may still be there; opening will remove it");
     }
 }

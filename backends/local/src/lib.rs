@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `local` | the seven verbs, async: who waits for what, and on which thread |
 //! | `intake`, `outlet` | a stream into a file, a file into a stream, both with flat memory |
+//! | `piece`, `incoming` | bytes put together, and the file they go to until it is moved |
 //! | `store`, `claim` | what the verbs do, one blocking step each |
 //! | `directory` | files: layout, names, lock, durability |
 //! | `reserve` | room kept back |
@@ -29,10 +30,12 @@
 mod claim;
 mod directory;
 mod failure;
+mod incoming;
 mod intake;
 mod local;
 mod options;
 mod outlet;
+mod piece;
 mod recovery;
 mod reserve;
 mod steps;

@@ -102,9 +102,8 @@ impl Local {
                     claim
                 })
                 .await?;
-            let announced = upload.size;
             match intake::receive(&store, &lanes, upload, &stop).await {
-                Ok(incoming) => lanes.run(move || claim.finish(incoming, announced)).await,
+                Ok(received) => lanes.run(move || claim.finish(received)).await,
                 Err(error) => lanes.run(move || Err(claim.abandon(error))).await,
             }
         };

@@ -26,8 +26,8 @@ pub struct Options {
     /// What an answered write survives. Default: `full`.
     #[serde(default)]
     pub sync: Durability,
-    /// How much is read from or written to a file at once, 4 KiB to 64 MiB. An upload or a download holds two
-    /// pieces of this size in memory. Default: 512 KiB.
+    /// How much is read from or written to a file at once, 4 KiB to 64 MiB. A download holds two pieces of this
+    /// size in memory, and an upload three. Default: 512 KiB.
     #[serde(default = "chunk_size", deserialize_with = "read_chunk_size")]
     pub chunk_size: ByteSize,
     /// Room kept back on the disk, up to 64 MiB, so that images can be deleted when it is full. 0 keeps none.

@@ -9,7 +9,7 @@
 //! | [`ImageService`], [`Sharing`], [`Stores`], [`Locations`] | the verbs, and three optional powers |
 //! | [`Image`], [`NewImage`], [`ImageChange`], [`Member`] | the nouns, and the rules of their lives |
 //! | [`Query`], [`Filter`], [`Sort`], [`Page`] | lists, in one total order |
-//! | [`Download`], [`Upload`], [`Digester`] | data, streamed and hashed in passing |
+//! | [`Download`], [`Upload`], [`Digester`], [`Measure`] | data, streamed and hashed in passing |
 //! | [`Context`], [`Caller`], [`access`] | on whose behalf, and what that allows |
 //! | [`Error`], [`ErrorKind`] | what can go wrong |
 //!
@@ -28,6 +28,7 @@ mod capabilities;
 mod change;
 mod context;
 mod data;
+mod digest;
 mod emulation;
 mod error;
 mod filter;
@@ -49,7 +50,8 @@ pub mod conformance;
 pub use capabilities::{Capabilities, Support};
 pub use change::{Edit, ImageChange, MOST_PER_IMAGE, NewImage};
 pub use context::{Caller, Context, Partial, Secret};
-pub use data::{ByteRange, ByteStream, Data, Digester, Digests, Download, FilePart, HASH_ALGORITHM, Upload};
+pub use data::{ByteRange, ByteStream, Data, Download, FilePart, Upload};
+pub use digest::{Digester, Digests, HASH_ALGORITHM, Measure};
 pub use emulation::detail_by_show;
 pub use error::{Error, ErrorKind, Origin, Result};
 pub use filter::{Comparison, Field, Filter};

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::claim::Claim;
-use crate::directory::Incoming;
+use crate::incoming::Incoming;
+use crate::piece::Gathering;
 use crate::store::Store;
 use portico_catalogue::{self as catalogue, Keeper};
 
@@ -179,8 +180,12 @@ fn an_image_that_became_active_though_its_transaction_seemed_to_fail_keeps_its_d
         Claim::for_change(&store, &caller, &image.id, ImageChange::default(), CancellationToken::new());
     let claim = claim.unwrap();
     let mut incoming = Incoming::create(store.directory()).unwrap();
-    incoming.append(b"whole").unwrap();
-    let digests = incoming.place(store.directory(), &image.id, None).unwrap();
+    let (mut gathering, mut digester) = (Gathering::of(5), Digester::default());
+    gathering.take(&mut Bytes::from_static(b"whole"));
+    incoming.append(&gathering.end()).unwrap();
+    incoming.place(store.directory(), &image.id).unwrap();
+    digester.update(b"whole");
+    let digests = digester.finish(None).unwrap();
     let activated = store.catalogue().write(|transaction| {
         let mut image = catalogue::must_find(transaction, &image.id)?;
         image.finish_upload(digests, Timestamp::now());

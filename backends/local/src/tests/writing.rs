@@ -98,6 +98,24 @@ async fn an_upload_beyond_a_bound_is_stopped_there_and_an_exact_one_is_not() {
 }
 
 #[tokio::test]
+async fn an_upload_that_is_to_survive_a_loss_of_power_ends_well_or_badly_as_any_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { sync: Durability::Full, ..Options::at(directory.path()) };
+    let local = Local::open("local", options).await.unwrap();
+    let part = pattern(1 << 20);
+    for (parts, ends_well) in [(1, true), (20, true), (20, false)] {
+        let end = (!ends_well).then(|| Err(Error::invalid("broken")));
+        let parts = (0..parts).map(|_| Ok(part.clone())).chain(end);
+        let upload = Upload::new(futures::stream::iter(parts.collect::<Vec<_>>()).boxed());
+        let made = local.create(&admin(), raw(), Some(upload)).await;
+        assert_eq!(made.is_ok(), ends_well);
+    }
+    let sizes: BTreeSet<_> = all(&local).await.iter().map(|image| image.size.unwrap()).collect();
+    assert_eq!(sizes, BTreeSet::from([part.len() as u64, 20 * part.len() as u64]));
+    assert_whole(&local, directory.path()).await;
+}
+
+#[tokio::test]
 async fn an_id_that_is_not_a_uuid_is_refused_and_one_with_capitals_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let local = open(&directory).await;
