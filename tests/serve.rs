@@ -14,6 +14,8 @@ mod killed;
 mod metadefs;
 #[path = "serve/tls.rs"]
 mod tls;
+#[path = "serve/uploads.rs"]
+mod uploads;
 #[path = "serve/watch.rs"]
 mod watch;
 

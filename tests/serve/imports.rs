@@ -65,7 +65,7 @@ impl Web {
     }
 }
 
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+pub(super) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = found() {
@@ -77,7 +77,7 @@ fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 }
 
 impl Service {
-    fn queued(&self) -> String {
+    pub(super) fn queued(&self) -> String {
         let record = br#"{"disk_format": "raw", "container_format": "bare"}"#;
         let (status, answer) =
             self.ask("POST /v2/images HTTP/1.1\r\nContent-Type: application/json\r\n", record);
@@ -91,21 +91,21 @@ impl Service {
         assert_eq!(status, 202, "{answer}");
     }
 
-    fn shown(&self, path: &str) -> Value {
+    pub(super) fn shown(&self, path: &str) -> Value {
         let (status, answer) = self.ask(&format!("GET {path} HTTP/1.1\r\n"), b"");
         assert_eq!(status, 200, "{answer}");
         body_of(&answer)
     }
 
     /// Kills it as nobody can be prepared for, and starts it anew.
-    fn killed_and_started(mut self) -> Self {
+    pub(super) fn killed_and_started(mut self) -> Self {
         self.signal("KILL");
         self.ended();
         let directory = std::mem::replace(&mut self.directory, Directory::new());
         Self::start_in(directory)
     }
 
-    fn files(&self, directory: &str) -> usize {
+    pub(super) fn files(&self, directory: &str) -> usize {
         fs::read_dir(self.directory.0.path().join(directory)).unwrap().count()
     }
 }
