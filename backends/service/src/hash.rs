@@ -1,8 +1,13 @@
 //! The hashes by which data is known.
+//!
+//! All data that is uploaded to a store is hashed to SHA-512, so that one is by who does it quickest.
+
+use std::fmt;
 
 use md5::Md5;
+use ring::digest::{Context, SHA512};
 use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha512};
+use sha2::{Digest, Sha256};
 
 use crate::MultiHash;
 use crate::words::words;
@@ -35,15 +40,15 @@ impl HashAlgorithm {
 }
 
 /// Hashes data while it passes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Hasher(State);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum State {
     Md5(Md5),
     Sha1(Sha1),
     Sha256(Sha256),
-    Sha512(Sha512),
+    Sha512(Context),
 }
 
 impl Hasher {
@@ -54,7 +59,7 @@ impl Hasher {
             HashAlgorithm::Md5 => State::Md5(Md5::new()),
             HashAlgorithm::Sha1 => State::Sha1(Sha1::new()),
             HashAlgorithm::Sha256 => State::Sha256(Sha256::new()),
-            HashAlgorithm::Sha512 => State::Sha512(Sha512::new()),
+            HashAlgorithm::Sha512 => State::Sha512(Context::new(&SHA512)),
         })
     }
 
@@ -71,13 +76,29 @@ impl Hasher {
     /// The hash of all that has passed.
     #[must_use]
     pub fn finish(self) -> MultiHash {
-        let (algorithm, value) = match self.0 {
-            State::Md5(state) => (HashAlgorithm::Md5, hex::encode(state.finalize())),
-            State::Sha1(state) => (HashAlgorithm::Sha1, hex::encode(state.finalize())),
-            State::Sha256(state) => (HashAlgorithm::Sha256, hex::encode(state.finalize())),
-            State::Sha512(state) => (HashAlgorithm::Sha512, hex::encode(state.finalize())),
+        let algorithm = self.algorithm();
+        let value = match self.0 {
+            State::Md5(state) => hex::encode(state.finalize()),
+            State::Sha1(state) => hex::encode(state.finalize()),
+            State::Sha256(state) => hex::encode(state.finalize()),
+            State::Sha512(state) => hex::encode(state.finish()),
         };
         MultiHash { algorithm: algorithm.as_str().to_owned(), value }
+    }
+
+    const fn algorithm(&self) -> HashAlgorithm {
+        match self.0 {
+            State::Md5(_) => HashAlgorithm::Md5,
+            State::Sha1(_) => HashAlgorithm::Sha1,
+            State::Sha256(_) => HashAlgorithm::Sha256,
+            State::Sha512(_) => HashAlgorithm::Sha512,
+        }
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hasher").field(&self.algorithm()).finish()
     }
 }
 
