@@ -373,9 +373,9 @@ pub struct FederationSettings {
     pub cooled: NonZeroUsize,
     /// Most times that one download is taken up again whose source fails. Default: 100.
     pub resumes: u32,
-    /// How often everybody who may have the rest is asked for it each time. 0 takes up none. Default: 8.
+    /// How often everybody who may have the rest is asked for it until a byte comes. 0 takes up none. Default: 8.
     pub resume_attempts: u32,
-    /// How long that may take each time. Default: 30 seconds.
+    /// How long that may take. Default: 30 seconds.
     #[serde(with = "humantime_serde")]
     pub resume_within: Duration,
     /// The pause before everybody is asked again, which doubles each time. Default: 100 ms.

@@ -32,9 +32,9 @@ use sources::Sources;
 pub struct Resuming {
     /// Most times that one download is taken up again. Default 100.
     pub most: u32,
-    /// How often everybody who may have the rest is asked for it each time. 0 takes up none. Default 8.
+    /// How often everybody who may have the rest is asked for it until a byte comes. 0 takes up none. Default 8.
     pub attempts: u32,
-    /// How long that may take each time. Default 30 seconds.
+    /// How long that may take. Default 30 seconds.
     pub within: Duration,
     /// The pause before everybody is asked again; it doubles each time. Default 100 ms.
     pub pause: Duration,
@@ -84,6 +84,7 @@ impl Federation {
             total,
             known: known.to_vec(),
             taken: vec![source],
+            outage: sources::Outage::default(),
         };
         // What is hashed must be read. Otherwise it may as well be moved from its file.
         let (stream, file) = data.into_parts();
@@ -129,6 +130,7 @@ impl Delivery {
                 Err(error) => self.resume(error).await?,
             }
         };
+        self.sources.gave();
         self.at = self.at.saturating_add(piece.len() as u64);
         if let Some(check) = &mut self.check {
             check.update(piece.clone()).await?;

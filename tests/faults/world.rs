@@ -13,7 +13,7 @@ use image_service::{
 };
 use portico::api::{self, Front};
 use portico::auth::none::Nobody;
-use portico::federation::{Backend, Federation, Guarding, Settings};
+use portico::federation::{Backend, Federation, Guarding, Resuming, Settings};
 use portico_http::Dialect;
 use portico_memory::Memory;
 use tempfile::TempDir;
@@ -115,7 +115,10 @@ impl World {
         backends.insert(case.position, backend(FAULTY, deadline, client(&faulty).await));
         let mut members: Vec<&'static str> = neighbours.services.iter().map(|(name, _)| *name).collect();
         members.insert(case.position, FAULTY);
-        let settings = Settings { default_store: Some("memory".into()), guarding, ..Settings::default() };
+        // What has failed for good is not waited for long.
+        let resuming = Resuming { attempts: 3, pause: SHORT / 40, ..Resuming::default() };
+        let default_store = Some("memory".into());
+        let settings = Settings { default_store, guarding, resuming, ..Settings::default() };
         let federation = Federation::new(backends, settings).unwrap();
         let door = Door::to(
             front(Arc::new(federation), api::Settings::default()),

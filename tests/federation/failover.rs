@@ -94,18 +94,28 @@ async fn a_download_that_nobody_can_go_on_with_ends_in_the_error_that_it_broke_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_dies_again_and_again_is_not_asked_for_ever() {
-    let resuming = Resuming { most: 10, ..Resuming::default() };
-    let stage = Stage::with(
-        Flaw::DiesAt(500),
-        Flaw::None,
-        Settings { resuming, ..settings() },
-        |image| image,
-        |_| None,
-    );
-    let (bytes, end) = stage.read(None).await;
+async fn who_dies_again_and_again_is_not_asked_for_ever_nor_without_a_pause() {
+    let stage = Stage::with(Flaw::DiesAt(500), Flaw::None, settings(), |image| image, |_| None);
+    let (start, (bytes, end)) = (Instant::now(), stage.read(None).await);
     assert_eq!((bytes.len(), end.unwrap_err().kind()), (500, ErrorKind::Unavailable));
-    assert_eq!(stage.home.opened(), 11);
+    let Resuming { attempts, pause, within, .. } = Resuming::default();
+    assert_eq!(stage.home.opened(), 1 + usize::try_from(attempts).unwrap());
+    assert!(start.elapsed() > pause * 60 && start.elapsed() < within, "{:?}", start.elapsed());
+    // One that gives something each time is not asked for ever either.
+    let resuming = Resuming { most: 10, ..Resuming::default() };
+    let settings = Settings { resuming, ..settings() };
+    let stage = Stage::with(Flaw::GivesFew, Flaw::None, settings, |image| image, |_| None);
+    let (start, (bytes, end)) = (Instant::now(), stage.read(None).await);
+    assert_eq!((bytes.len(), end.unwrap_err().kind()), (77, ErrorKind::Unavailable));
+    assert_eq!((stage.home.opened(), start.elapsed()), (11, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_that_all_stand_still_are_not_waited_for_one_after_the_other_for_ever() {
+    let stage = Stage::new(Flaw::StallsAt(500), Flaw::StallsAt(500));
+    let (start, (bytes, end)) = (Instant::now(), stage.read(None).await);
+    assert_eq!((bytes.len(), end.unwrap_err().kind()), (500, ErrorKind::TimedOut));
+    assert!(start.elapsed() <= 2 * Guarding::default().idle + Resuming::default().within);
 }
 
 #[tokio::test(start_paused = true)]

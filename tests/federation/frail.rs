@@ -23,6 +23,8 @@ pub(crate) enum Flaw {
     DiesAt(u64),
     /// It breaks off before this byte, and every call fails for so long then.
     DiesFor(u64, Duration),
+    /// It breaks off when it has given one piece.
+    GivesFew,
     /// It breaks off before this byte, unless it begins with it.
     DiesOnceAt(u64),
     /// It stands still before this byte.
@@ -116,6 +118,10 @@ impl Frail {
             bytes.extend_from_slice(b"and more");
         }
         let cut = match flaw {
+            Flaw::GivesFew => {
+                bytes.truncate(PIECE);
+                true
+            }
             Flaw::DiesOnceAt(at) if range.contains(&at) && range.start != at => {
                 bytes.truncate(usize::try_from(at - range.start).unwrap());
                 true
@@ -133,7 +139,7 @@ impl Frail {
         let stream = futures::stream::iter(pieces);
         let dead = || Error::new(ErrorKind::Unavailable, "the line is dead");
         let stream = match flaw {
-            Flaw::DiesAt(_) | Flaw::DiesOnceAt(_) if cut => {
+            Flaw::DiesAt(_) | Flaw::DiesOnceAt(_) | Flaw::GivesFew if cut => {
                 stream.chain(futures::stream::iter([Err(dead())])).boxed()
             }
             Flaw::DiesFor(_, time) if cut => {

@@ -169,7 +169,7 @@ async fn a_copy_of_data_that_has_gone_bad_is_none_and_the_image_stays() {
     site.stores[0].is_now(Gate::Corrupts);
     let task = site.import(&id, request(Source::Copy, Targets::All)).await;
     assert_eq!(task.status, TaskStatus::Failure);
-    assert!(task.message.contains("not the image's"), "{}", task.message);
+    assert!(task.message.contains("is not what was stored"), "{}", task.message);
     site.stores[0].is_now(Gate::Open);
     let shown = site.show(&id).await;
     assert_eq!((shown.status, shown.stores.join(",").as_str()), (Status::Active, "a"));

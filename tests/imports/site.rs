@@ -101,7 +101,9 @@ impl Site {
             service: Arc::clone(store) as Arc<dyn ImageService>,
             deadline: Duration::from_secs(10),
         });
-        let federation = Federation::new(backends.collect(), federation::Settings::default()).unwrap();
+        // Data that has gone bad and is well again is read at once.
+        let joining = federation::Settings { cool_down: Duration::ZERO, ..federation::Settings::default() };
+        let federation = Federation::new(backends.collect(), joining).unwrap();
         let federation: Arc<dyn ImageService> = Arc::new(federation);
         let (journal, staging) = (directory.path().join(FILE), directory.path().join(STAGING));
         let imports = Imports::open(journal, staging, federation, settings.clone()).await.unwrap();

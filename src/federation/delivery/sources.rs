@@ -2,7 +2,7 @@
 //!
 //! Other copies come first: those that were known when the download began, then those that other backends show now. Then
 //! the source itself is asked, which may be back. If nobody gives the rest but somebody may later, all are asked again
-//! after a pause, within bounds. Every call passes its guard, so who is not asked for now is not asked here either.
+//! after a pause, within bounds that begin anew with the next byte. Every call passes its guard, so who is not asked for now is not asked here either.
 //!
 //! Each backend judges by itself whether the caller may read its copy, as it does for any download.
 
@@ -13,6 +13,7 @@ use futures::future::join_all;
 use image_service::{
     ByteRange, ByteStream, Context, Data, Download, Error, ErrorKind, Image, ImageId, Result,
 };
+use tokio::time::Instant;
 
 use super::Resuming;
 use super::identity::Identity;
@@ -37,6 +38,15 @@ pub(super) struct Sources {
     pub(super) known: Vec<usize>,
     /// Those that gave a part of it, the one that gives it now last.
     pub(super) taken: Vec<usize>,
+    pub(super) outage: Outage,
+}
+
+/// How long no data has come.
+#[derive(Debug, Default)]
+pub(super) struct Outage {
+    since: Option<Instant>,
+    /// How often everybody was asked since then.
+    asked: u32,
 }
 
 /// What came of asking for the rest.
@@ -70,19 +80,26 @@ impl Sources {
         guard.observer().corrupt(&guard.backend().name);
     }
 
-    /// Opens the bytes `rest` where they can be had. `None` if that is nowhere within the bounds.
+    /// Data has come, so that the bounds on what comes of no data begin anew.
+    pub(super) const fn gave(&mut self) {
+        self.outage = Outage { since: None, asked: 0 };
+    }
+
+    /// Opens the bytes `rest` where they can be had. `None` if that is nowhere within the bounds. Who opens them and gives
+    /// none is no better than who does not.
     pub(super) async fn reopen(&mut self, rest: Range<u64>) -> Option<(usize, ByteStream)> {
-        let within = self.resuming.within;
-        tokio::time::timeout(within, self.persist(rest)).await.ok().flatten()
+        let end = *self.outage.since.get_or_insert_with(Instant::now) + self.resuming.within;
+        tokio::time::timeout_at(end, self.persist(rest)).await.ok().flatten()
     }
 
     async fn persist(&mut self, rest: Range<u64>) -> Option<(usize, ByteStream)> {
-        let mut pause = self.resuming.pause;
-        for attempt in 0..self.resuming.attempts {
-            if attempt > 0 {
-                tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-                pause = pause.saturating_mul(2);
+        while self.outage.asked < self.resuming.attempts {
+            if let Some(before) = self.outage.asked.checked_sub(1) {
+                let pause = self.resuming.pause.saturating_mul(2_u32.saturating_pow(before));
+                tokio::time::sleep(pause.min(self.resuming.within).mul_f64(0.5 + 0.5 * fastrand::f64()))
+                    .await;
             }
+            self.outage.asked = self.outage.asked.saturating_add(1);
             match self.ask_all(&rest).await {
                 Answer::Opened(source, stream) => return Some((source, stream)),
                 Answer::Silence => {}
