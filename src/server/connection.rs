@@ -22,6 +22,9 @@ use super::{Settings, Stop};
 use crate::passage::Passage;
 
 /// hyper's buffers are never smaller than this, whatever the bound on heads.
+///
+/// It is also the most of an upload that is read at once. Four times as much made one upload about a tenth quicker on
+/// two busy processors, and many at once took almost twice the memory, so it stays at this.
 const LEAST_BUFFER: usize = 128 * 1024;
 
 /// How long a client that is still sending may take to notice that it has got its answer.
