@@ -6,6 +6,7 @@
 //!
 //! This module must not know which kinds of backends there are, or what any of the settings does.
 
+mod cache;
 mod imports;
 mod keystone;
 mod report;
@@ -18,6 +19,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use crate::api::Policy;
+pub use crate::cache::Settings as CacheSettings;
 use crate::document::{Document, Fault, Place, read_text};
 pub use crate::imports::Settings as ImportSettings;
 use crate::registry::{self, Planned};
@@ -120,6 +122,11 @@ pub struct BackendEntry {
     pub deadline: std::time::Duration,
     /// Whether downloads from it are held to the hash of their image. Default: yes.
     pub verify: bool,
+    /// What it is for: `store`, which clients see, or `cache`, which keeps data of others near and is no store of its own.
+    /// Default: `store`.
+    pub role: Role,
+    /// Whether its images are cached, if there is a cache. Default: if its kind is far away, as `http` and `web` are.
+    pub cached: Option<bool>,
     /// What holds for calls to it instead of what `[guard]` says. Default: nothing.
     pub guard: GuardOfBackend,
     /// Who sees its images, and what projects are called there. Default: as the backend has it.
@@ -136,11 +143,24 @@ impl Default for BackendEntry {
             description: None,
             deadline: std::time::Duration::from_secs(2),
             verify: true,
+            role: Role::default(),
+            cached: None,
             guard: GuardOfBackend::default(),
             tenancy: TenancyOfBackend::default(),
             options: Unread {},
         }
     }
+}
+
+/// What a backend is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It holds images.
+    #[default]
+    Store,
+    /// It keeps data of others near.
+    Cache,
 }
 
 /// A table that is somebody else's to read.
@@ -154,6 +174,8 @@ pub struct Loaded {
     pub config: Config,
     /// The backends, first ones first, each ready to be opened.
     pub backends: Vec<Planned>,
+    /// The cache, if there is to be one.
+    pub cache: Option<CacheSettings>,
     /// What is allowed but not wise.
     pub warnings: Vec<Fault>,
 }
@@ -175,10 +197,11 @@ pub fn parse(file: &Path, text: &str) -> Result<Loaded, Vec<Fault>> {
     let mut document = Document::parse(file, text)?;
     let Some(config) = document.read_leniently::<Config>() else { return Err(document.into_faults()) };
     rules::check(&config, &mut document);
+    let cache = cache::plan(&config, &mut document);
     let backends = plan(&config, &mut document);
     let warnings = rules::warnings(&config, &document);
     let faults = document.into_faults();
-    if faults.is_empty() { Ok(Loaded { config, backends, warnings }) } else { Err(faults) }
+    if faults.is_empty() { Ok(Loaded { config, backends, cache, warnings }) } else { Err(faults) }
 }
 
 /// Has each backend's kind read its options.
@@ -186,7 +209,7 @@ fn plan(config: &Config, document: &mut Document<'_>) -> Vec<Planned> {
     let mut planned = Vec::new();
     for (number, entry) in config.backends.iter().enumerate() {
         let place = Place::root().then("backend").then(number);
-        let Some(kind) = &entry.kind else { continue };
+        let Some(kind) = entry.kind.as_ref().filter(|_| entry.role == Role::Store) else { continue };
         let Some(kind) = registry::kind(kind) else {
             document.fault(
                 &place.then("kind"),
@@ -198,7 +221,8 @@ fn plan(config: &Config, document: &mut Document<'_>) -> Vec<Planned> {
         let (plan, address) = (kind.plan(document, &options), kind.address(document, &options));
         let (Some(plan), Some(name)) = (plan, entry.name.clone()) else { continue };
         let (description, deadline) = (entry.description.clone(), entry.deadline);
-        planned.push(Planned { name, kind: kind.name(), description, deadline, address, plan });
+        let cached = entry.cached.unwrap_or_else(|| kind.is_far());
+        planned.push(Planned { name, kind: kind.name(), description, deadline, cached, address, plan });
     }
     planned
 }

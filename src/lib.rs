@@ -19,6 +19,7 @@
 //! api, auth          the Image API v2; the head of a request to a caller
 //! quotas             how much a project may have
 //! imports            data that comes to images by other ways than one upload
+//! cache              data of images from far away, kept near
 //! locations          what lies at a URL, read before it becomes an image's data
 //! metadefs           the catalogue of metadata definitions
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
@@ -43,6 +44,7 @@
 //! | [`tenancy`] | HTTP, the configuration's syntax, that its backend is one of several |
 //! | [`api`] | how many backends there are, that anybody counts its answers |
 //! | [`imports`] | HTTP, which role may do what, how many backends there are |
+//! | [`cache`] | HTTP, which role may do what, how many backends there are |
 //! | [`metadefs`] | HTTP, which role may do what, images |
 //! | [`admin`] | how a federation or the API works, images, callers |
 //! | everything but [`registry`] | concrete backends |
@@ -83,6 +85,7 @@
 pub mod admin;
 pub mod api;
 pub mod auth;
+pub mod cache;
 pub mod config;
 pub mod document;
 pub mod federation;

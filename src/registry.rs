@@ -15,17 +15,49 @@ use crate::document::{Document, Place};
 
 /// Every kind of backend.
 const KINDS: &[Kind] = &[
-    Kind { name: "memory", address: None, read: |options| options.plan(portico_memory::open) },
-    Kind { name: "local", address: Some("path"), read: |options| options.plan(portico_local::open) },
-    Kind { name: "http", address: Some("endpoint"), read: |options| options.plan(portico_http::open) },
-    Kind { name: "web", address: Some("path"), read: |options| options.plan(portico_web::open) },
+    Kind {
+        name: "memory",
+        address: None,
+        nature: Nature::Near,
+        read: |options| options.plan(portico_memory::open),
+    },
+    Kind {
+        name: "local",
+        address: Some("path"),
+        nature: Nature::Disk,
+        read: |options| options.plan(portico_local::open),
+    },
+    Kind {
+        name: "http",
+        address: Some("endpoint"),
+        nature: Nature::Far,
+        read: |options| options.plan(portico_http::open),
+    },
+    Kind {
+        name: "web",
+        address: Some("path"),
+        nature: Nature::Far,
+        read: |options| options.plan(portico_web::open),
+    },
 ];
+
+/// Where the data of a kind of backend lies, as far as a cache goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    /// In this process.
+    Near,
+    /// In a directory, so that it can be the cache itself.
+    Disk,
+    /// Far away, so that it is cached unless the configuration says otherwise.
+    Far,
+}
 
 /// A kind of backend.
 pub struct Kind {
     name: &'static str,
     /// The option that says where the images are.
     address: Option<&'static str>,
+    nature: Nature,
     read: fn(Options<'_, '_>) -> Option<Plan>,
 }
 
@@ -79,6 +111,18 @@ impl Kind {
         self.name
     }
 
+    /// Whether data of this kind is cached if the configuration does not say.
+    #[must_use]
+    pub fn is_far(&self) -> bool {
+        self.nature == Nature::Far
+    }
+
+    /// Whether a backend of this kind can be the cache.
+    #[must_use]
+    pub fn can_cache(&self) -> bool {
+        self.nature == Nature::Disk
+    }
+
     /// Reads the options at `place`; `None`, and faults noted, if they are not this kind's. Opens nothing.
     pub fn plan(&self, document: &mut Document<'_>, place: &Place) -> Option<Plan> {
         (self.read)(Options { document, place })
@@ -125,6 +169,8 @@ pub struct Planned {
     pub description: Option<String>,
     /// How long a read may take until its answer begins.
     pub deadline: Duration,
+    /// Whether its images are cached, if there is a cache.
+    pub cached: bool,
     /// Where the images are, if that can be said. Holds no credentials.
     pub address: Option<String>,
     /// Opens it, given its name.

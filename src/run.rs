@@ -5,6 +5,7 @@
 mod callers;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use portico_keystone::{Session, Unusable};
 
 use crate::admin::metrics::{self, Metrics};
 use crate::api::{self, Front};
+use crate::cache::{self, Cache, Clock};
 use crate::config::{self, BackendEntry, Config, Loaded, OtherProjects};
 use crate::document::Fault;
 use crate::federation::status::Observer;
@@ -41,6 +43,8 @@ pub enum Failure {
     Backend(String, Error),
     /// The directory of the service's own state cannot be used.
     State(Error),
+    /// The directory of the cache cannot be used.
+    Cache(Error),
     /// The certificate that clients are to see cannot be used.
     Tls(Flaw),
     /// What is needed to speak to Keystone cannot be used.
@@ -61,6 +65,7 @@ impl fmt::Display for Failure {
             Self::Tls(_) => f.write_str("tls.certificate and tls.key cannot be used"),
             Self::Keystone(_) => f.write_str("auth.keystone cannot be used"),
             Self::State(_) => f.write_str("state.directory cannot be used"),
+            Self::Cache(_) => f.write_str("the cache cannot be opened"),
             Self::Federation(_) => f.write_str("the backends cannot be joined"),
             Self::Bind(key, address, _) => write!(f, "{key}: cannot listen on {address}"),
             Self::System(_) => f.write_str("the system refuses to run this service"),
@@ -72,7 +77,10 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Config(_) => None,
-            Self::Backend(_, source) | Self::State(source) | Self::Federation(source) => Some(source),
+            Self::Backend(_, source)
+            | Self::State(source)
+            | Self::Cache(source)
+            | Self::Federation(source) => Some(source),
             Self::Tls(source) => Some(source),
             Self::Keystone(source) => Some(source),
             Self::Bind(_, _, source) | Self::System(source) => Some(source),
@@ -87,7 +95,7 @@ impl Failure {
         match self {
             Self::Config(_) | Self::Tls(_) | Self::Keystone(_) => true,
             Self::Backend(_, error) | Self::Federation(error) => error.kind() == ErrorKind::Invalid,
-            Self::State(_) | Self::Bind(..) | Self::System(_) => false,
+            Self::State(_) | Self::Cache(_) | Self::Bind(..) | Self::System(_) => false,
         }
     }
 }
@@ -97,7 +105,7 @@ impl Failure {
 /// # Errors
 /// A [`Failure`] if the service cannot begin; then no client has been let in.
 pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
-    let Loaded { config, backends, warnings } = loaded;
+    let Loaded { config, backends, cache, warnings } = loaded;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -105,6 +113,8 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     // Held until the end: what is in it is this process's alone.
     let state = open_state(&config).await?;
     let metadefs = open_metadefs(state.as_ref(), &config).await?;
+    let cached =
+        backends.iter().filter(|backend| backend.cached).map(|backend| backend.name.clone()).collect();
     let backends = open(backends, &config).await?;
     let federation = Federation::new(backends, federation_settings(&config));
     let metrics = Arc::new(Metrics::new());
@@ -113,6 +123,8 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     // Until here a signal ends the process at once: nobody is being served, and stores stand a sudden end.
     let signals = Signals::take_over().map_err(Failure::System)?;
     let service = Arc::clone(&federation) as Arc<dyn ImageService>;
+    let cache = open_cache(cache, cached, &service).await?;
+    let service = cache.as_ref().map_or(service, Cache::shown);
     let front = Front::new(Arc::clone(&service), callers.auth(), api_settings(&config));
     let front = front.with_quotas(quotas(&config).await?);
     let imports = open_imports(state.as_ref(), &config, Arc::clone(&service)).await?;
@@ -139,6 +151,9 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
             if let Some(imports) = imports {
                 imports.close().await;
             }
+            if let Some(cache) = cache {
+                cache.close().await;
+            }
             ending
         })
         .await;
@@ -164,7 +179,7 @@ fn bind(
 /// Opens the backends in their order, each behind its own rules of tenancy.
 async fn open(planned: Vec<Planned>, config: &Config) -> Result<Vec<Backend>, Failure> {
     let mut backends = Vec::new();
-    for Planned { name, kind, description, deadline, address, plan } in planned {
+    for Planned { name, kind, description, deadline, address, plan, cached: _ } in planned {
         let failure = |error| Failure::Backend(name.clone(), error);
         let mut service = plan(name.clone()).await.map_err(failure)?;
         let rules = tenancy_rules(config, &name);
@@ -231,6 +246,17 @@ async fn open_metadefs(state: Option<&State>, config: &Config) -> Result<Option<
     let Some(state) = state else { return Ok(None) };
     let opened = Metadefs::open(state.path(metadefs::FILE), metadefs_bounds(config)).await;
     opened.map(Some).map_err(Failure::State)
+}
+
+/// Opens the cache, if there is to be one, around `service`, for the images of the stores `cached`.
+async fn open_cache(
+    settings: Option<cache::Settings>,
+    cached: BTreeSet<String>,
+    service: &Arc<dyn ImageService>,
+) -> Result<Option<Cache>, Failure> {
+    let Some(settings) = settings else { return Ok(None) };
+    let opened = Cache::open(Arc::clone(service), cached, settings, Clock::default()).await;
+    opened.map(Some).map_err(Failure::Cache)
 }
 
 /// Opens the imports, if there are to be any and a place for what they keep.

@@ -603,3 +603,51 @@ fn the_report_tells_how_wide_the_images_of_a_backend_are_shown() {
     assert!(told.contains("no wider than shared, 1 project by another name"), "{told}");
     assert!(!config::report(&parse(BACKEND).unwrap()).contains("wider"));
 }
+
+#[test]
+fn a_cache_is_no_store_and_the_kinds_that_are_far_away_are_cached() {
+    let store = |name: &str, rest: &str| format!("[[backend]]\nname = '{name}'\n{rest}\n");
+    let cache = store("cache", "kind = 'local'\nrole = 'cache'\noptions = { path = 'x', size = '1 GB' }");
+    let http = "kind = 'http'\noptions = { dialect = 'glance-v2', endpoint = 'http://paris' }";
+    let text = [
+        cache.clone(),
+        store("near", "kind = 'memory'"),
+        store("warm", "kind = 'memory'\ncached = true"),
+        store("far", http),
+        store("apart", &format!("cached = false\n{http}")),
+    ];
+    let loaded = parse(&text.concat()).unwrap();
+    let cached: Vec<_> =
+        loaded.backends.iter().map(|planned| (planned.name.as_str(), planned.cached)).collect();
+    assert_eq!(cached, [("near", false), ("warm", true), ("far", true), ("apart", false)]);
+    assert_eq!(loaded.cache.unwrap().size.as_u64(), 1_000_000_000);
+    assert_eq!(faults(&cache), ["portico.toml:1: backend: there must be at least one that is no cache"]);
+}
+
+#[test]
+fn faults_about_the_cache_are_told_with_key_and_line() {
+    let text = "[[backend]]\nname = 'a'\nkind = 'memory'\nrole = 'cache'\n\
+                [[backend]]\nname = 'b'\nkind = 'local'\nrole = 'cache'\ncached = true\n\
+                options = { path = 'x', size = '1 GB', most = '2 GB', patience = '0s', depth = 3 }\n\
+                [[backend]]\nname = 'c'\nkind = 'memory'\n[placement]\ndefault = 'a'";
+    assert_eq!(
+        faults(text),
+        [
+            "portico.toml:3: backend[0].kind: 'memory' cannot be the cache",
+            "portico.toml:8: backend[1].role: there can be one cache, and backend[0] is it",
+            "portico.toml:15: placement.default: 'a' is not the name of a backend",
+        ]
+    );
+    let text = text.replacen("role = 'cache'\n", "", 1);
+    let found = faults(&text);
+    assert!(found[0].starts_with("portico.toml:8: backend[1].cached: is for stores"), "{found:?}");
+    assert!(found[1].contains(":9: backend[1].options") && found[1].contains("depth"), "{found:?}");
+    let found = faults(&text.replace(", depth = 3", "").replace("cached = true\n", ""));
+    assert_eq!(
+        found,
+        [
+            "portico.toml:8: backend[1].options.most: must not be more than size, which is 953.7 MiB",
+            "portico.toml:8: backend[1].options.patience: must be longer than nothing and at most a day",
+        ]
+    );
+}

@@ -80,6 +80,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("backend.guard", keys_of::<config::GuardOfBackend>()),
         ("backend.tenancy", keys_of::<config::TenancyOfBackend>()),
         ("local", keys_of::<portico_local::Options>()),
+        ("cache", keys_of::<config::CacheSettings>()),
         ("memory", keys_of::<portico_memory::Options>()),
         ("http", keys_of::<portico_http::Options>()),
         ("web", keys_of::<portico_web::Options>()),
@@ -93,7 +94,8 @@ fn shown(table: &toml::Table, place: &str, into: &mut BTreeMap<String, BTreeSet<
         let below = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
         match (below.as_str(), value) {
             ("backend.options", toml::Value::Table(options)) => {
-                let kind = table["kind"].as_str().unwrap();
+                let is_cache = table.get("role").is_some_and(|role| role.as_str() == Some("cache"));
+                let kind = if is_cache { "cache" } else { table["kind"].as_str().unwrap() };
                 into.entry(kind.to_owned()).or_default().extend(options.keys().cloned());
             }
             // Its keys are names of projects.
@@ -153,8 +155,8 @@ fn every_setting_it_shows_is_the_default() {
     let defaults = BackendEntry::default();
     for backend in &loaded.config.backends {
         assert_eq!(
-            (backend.deadline, backend.verify, &backend.guard, &backend.tenancy),
-            (defaults.deadline, defaults.verify, &defaults.guard, &defaults.tenancy)
+            (backend.deadline, backend.verify, backend.role, &backend.guard, &backend.tenancy),
+            (defaults.deadline, defaults.verify, defaults.role, &defaults.guard, &defaults.tenancy)
         );
     }
     assert_eq!(Config { backends: Vec::new(), ..loaded.config }, Config::default());
@@ -180,6 +182,10 @@ fn every_option_of_a_backend_it_shows_is_the_default() {
     assert_eq!(format!("{shown:?}"), format!("{default:?}"));
     let shown: portico_web::Options = options(3).try_into().unwrap();
     assert_eq!(shown, least(&["path"], 3).try_into().unwrap());
+    let shown: config::CacheSettings = options(4).try_into().unwrap();
+    let default: config::CacheSettings = least(&["path"], 4).try_into().unwrap();
+    assert_eq!(shown.most.map(|most| most.as_u64() * 2), Some(default.size.as_u64()));
+    assert_eq!(config::CacheSettings { most: None, ..shown }, default);
     // It shows every key of what it may fetch, too.
     let fetch: BTreeSet<String> = options(3)["fetch"].as_table().unwrap().keys().cloned().collect();
     assert_eq!(fetch, keys_of::<portico_web::Settings>());

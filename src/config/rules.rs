@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{AuthKind, Config, Guard, GuardOfBackend, imports};
+use super::{AuthKind, Config, Guard, GuardOfBackend, Role, imports};
 use crate::auth::tokens;
 use crate::document::{Document, Fault, Place};
 
@@ -242,6 +242,8 @@ fn check_guard_of_backend(guard: &GuardOfBackend, place: &Place, document: &mut 
 fn check_backends(config: &Config, document: &mut Document<'_>) {
     if config.backends.is_empty() {
         document.fault(&Place::root().then("backend"), "there must be at least one [[backend]]");
+    } else if config.backends.iter().all(|entry| entry.role == Role::Cache) {
+        document.fault(&Place::root().then("backend"), "there must be at least one that is no cache");
     }
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for (number, entry) in config.backends.iter().enumerate() {
@@ -298,7 +300,8 @@ fn check_metadefs(config: &Config, document: &mut Document<'_>) {
 
 fn check_placement(config: &Config, document: &mut Document<'_>) {
     let Some(default) = &config.placement.default else { return };
-    let mut names = config.backends.iter().filter_map(|entry| entry.name.as_ref());
+    let stores = config.backends.iter().filter(|entry| entry.role == Role::Store);
+    let mut names = stores.filter_map(|entry| entry.name.as_ref());
     if !names.any(|name| name == default) {
         let place = Place::root().then("placement").then("default");
         document.fault(&place, format!("'{default}' is not the name of a backend"));
