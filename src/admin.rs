@@ -85,6 +85,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::cache::CacheStatus;
 use crate::federation::status::BackendStatus;
 use metrics::Metrics;
 
@@ -98,6 +99,9 @@ pub trait Watched: Send + Sync + fmt::Debug {
 
     /// How many connections clients have to it.
     fn connections(&self) -> usize;
+
+    /// How its cache is, if it has one.
+    fn cache(&self) -> Option<CacheStatus>;
 }
 
 /// Whether the service goes on.
@@ -139,7 +143,8 @@ impl View {
     }
 
     fn metrics(&self) -> Response {
-        match self.metrics.text(&self.watched.backends(), self.watched.connections()) {
+        let (backends, connections) = (self.watched.backends(), self.watched.connections());
+        match self.metrics.text(&backends, connections, self.watched.cache()) {
             Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
             Err(error) => broken(&error),
         }

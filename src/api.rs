@@ -8,6 +8,7 @@
 //! | `routes`, `versions` | method and path → action; which minors of the API are served, and why |
 //! | `images`, `list`, `download`, `upload`, `imports`, `tasks`, `members`, `tags`, `stores`, `locations`, `usage` | the actions |
 //! | `metadefs` | the catalogue of metadata definitions: its actions, and its JSON |
+//! | `cache` | the cache, as whoever runs the site sees it |
 //! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
 //! | `query`, `conditions`, `order`, `cursor`, `marks`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
 //! | `attribute`, `patch`, `wire`, `places`, `schema` | JSON ⇄ images and changes to them |
@@ -34,6 +35,7 @@
 mod answer;
 mod attribute;
 mod body;
+mod cache;
 mod conditions;
 mod cursor;
 mod download;
@@ -78,6 +80,7 @@ use http::uri::Scheme;
 use image_service::{ImageService, Partial};
 
 use crate::auth::Auth;
+use crate::cache::Cache;
 use crate::imports::Imports;
 use crate::metadefs::Metadefs;
 use crate::quotas::Quotas;
@@ -101,6 +104,8 @@ pub struct Front {
     pub quotas: Option<Quotas>,
     /// Data that comes to images by other ways than one upload. Default: there are none.
     pub imports: Option<Imports>,
+    /// What is kept of image data that is far away. Default: nothing.
+    pub cache: Option<Cache>,
     /// The catalogue of metadata definitions. Default: none, as in a Glance where nobody has made any.
     pub metadefs: Option<Metadefs>,
 }
@@ -109,7 +114,7 @@ impl Front {
     /// A front door on `service`, with nothing beside it.
     #[must_use]
     pub fn new(service: Arc<dyn ImageService>, auth: Arc<dyn Auth>, settings: Settings) -> Self {
-        Self { service, auth, settings, quotas: None, imports: None, metadefs: None }
+        Self { service, auth, settings, quotas: None, imports: None, cache: None, metadefs: None }
     }
 
     /// The same with quotas, if there are to be any.
@@ -123,6 +128,12 @@ impl Front {
     pub fn with_imports(self, imports: Option<Imports>) -> Self {
         let service = imports.as_ref().map_or(self.service, Imports::shown);
         Self { service, imports, ..self }
+    }
+
+    /// The same with a cache, if there is one, which can then be looked at and emptied. The service is to have it already.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<Cache>) -> Self {
+        Self { cache, ..self }
     }
 
     /// The same with a catalogue of metadata definitions, if there is to be one.

@@ -12,6 +12,7 @@
 //! | `fill`, `reader` | a content on its way in, once for all who want it; data on its way out |
 //! | `lookup` | where the data of an image is to come from |
 //! | `overlay` | the service that clients see |
+//! | `managing` | what can be asked of the cache itself |
 //! | `counts` | what is counted |
 //!
 //! **Only what is what it should be is kept.** What comes is hashed on its way into a file, and the file is kept if the hash is
@@ -34,6 +35,7 @@ mod files;
 mod fill;
 mod index;
 mod lookup;
+mod managing;
 mod memory;
 mod overlay;
 mod reader;
@@ -41,14 +43,14 @@ mod record;
 mod settings;
 mod shelf;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use image_service::{Error, ErrorKind, ImageId, ImageService, Result};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use image_service::{Context, Error, ErrorKind, ImageId, ImageService, Result};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -59,6 +61,7 @@ use counts::Counts;
 use files::Files;
 use fill::Fill;
 use index::Index;
+pub use managing::{CachedImage, Extent};
 use memory::{Memory, Remembered};
 use overlay::Shown;
 pub use settings::Settings;
@@ -113,6 +116,8 @@ struct Inner {
     clock: Clock,
     /// The right to write down what is remembered.
     turn: Semaphore,
+    /// Something is in the queue.
+    asked: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -127,6 +132,8 @@ struct State {
     /// What has changed and was not written down.
     touched: BTreeSet<Key>,
     forgotten: BTreeSet<ImageId>,
+    /// What is to be filled in because somebody asked for that, and as whom.
+    queue: VecDeque<(ImageId, Context)>,
 }
 
 impl Cache {
@@ -142,23 +149,34 @@ impl Cache {
     ) -> Result<Self> {
         let wanted = settings.clone();
         let (files, index, shelf, memory) = blocking(move || restore(&wanted)).await?;
-        let (fills, touched, forgotten) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
+        let state = State {
+            shelf,
+            memory,
+            fills: HashMap::new(),
+            rest_until: None,
+            touched: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            queue: VecDeque::new(),
+        };
         let cache = Self(Arc::new(Inner {
             service,
             stores,
             files: Arc::new(files),
             index: Arc::new(index),
-            state: Mutex::new(State { shelf, memory, fills, rest_until: None, touched, forgotten }),
+            state: Mutex::new(state),
             counts: Arc::default(),
             writes: std::array::from_fn(|_| AtomicU64::new(0)),
             clock,
             turn: Semaphore::new(1),
+            asked: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             settings,
         }));
         let keeper = cache.clone();
         cache.0.tasks.spawn(async move { keeper.keep_until_stopped().await });
+        let worker = cache.clone();
+        cache.0.tasks.spawn(async move { worker.work_until_stopped().await });
         Ok(cache)
     }
 

@@ -128,13 +128,14 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     let front = Front::new(Arc::clone(&service), callers.auth(), api_settings(&config));
     let front = front.with_quotas(quotas(&config).await?);
     let imports = open_imports(state.as_ref(), &config, Arc::clone(&service)).await?;
-    let front = front.with_metadefs(metadefs).with_imports(imports.clone());
+    let front = front.with_cache(cache.clone()).with_metadefs(metadefs).with_imports(imports.clone());
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
     let tls = open_tls(&config).await?;
     let (server, address) = bind("listen", config.listen, server_settings(&config))?;
     let server = server.with_tls(tls.clone());
     let stop = Stop::default();
-    let running = Running { federation, stop: stop.clone(), connections: server.connections() };
+    let running =
+        Running { federation, stop: stop.clone(), connections: server.connections(), cache: cache.clone() };
     let watch = Watch::open(&config, running, metrics)?;
     tracing::info!("listening on {}://{address}", scheme(&config));
 

@@ -14,6 +14,13 @@
 //! | `portico_backend_calls_in_flight` | gauge | `backend` | Calls under way |
 //! | `portico_backend_streams_in_flight` | gauge | `backend` | Downloads and uploads under way |
 //! | `portico_backend_images` | gauge | `backend` | Images that it is known to hold |
+//! | `portico_cache_reads_total` | counter | `outcome` | Reads of data that is cached |
+//! | `portico_cache_fills_total` | counter | | Contents that were read once and kept |
+//! | `portico_cache_evicted_total` | counter | | Contents that went to make room |
+//! | `portico_cache_stale_total` | counter | | Answers from memory while a store was silent |
+//! | `portico_cache_read_bytes_total` | counter | | Bytes given from whole files |
+//! | `portico_cache_contents` | gauge | | Contents that are kept |
+//! | `portico_cache_size_bytes` | gauge | | Bytes that they have |
 //! | `portico_requests_total` | counter | `method`, `route`, `status` | Requests that have been answered |
 //! | `portico_request_duration_seconds` | histogram | `route` | Time until the answer began |
 //! | `portico_connections` | gauge | | Connections of clients |
@@ -24,6 +31,8 @@
 //! `outcome` is `ok`; `refusal`, which says nothing against the backend, such as an image that is not there;
 //! `failure`; `shed`, a call that was never made because the breaker was open or there was no room; or `cancelled`,
 //! if its caller lost interest. Refusals and failures have a `kind`, as in `/backends`; for the others it is empty.
+//! Of a cache's reads, `hit` is one from a whole file, `followed` one of a file that is being filled in, `miss` one that
+//! begins this, and `passed` one that the cache could not take. They are there if there is a cache.
 //! `direction` is `down`, from the backend, or `up`. `resumed` is where a download went on: `elsewhere`, at another copy;
 //! `there`, at the same backend again; or `nowhere`, if it was lost. `route` is a template such as `/v2/images/{id}`. `method` is
 //! `other` if it is none that HTTP's own documents define for resources.
@@ -52,6 +61,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::{process, words};
 use crate::api::Route;
+use crate::cache::CacheStatus;
 use crate::federation::status::{self, BackendStatus, Flow, Observer, Outcome, Resumed};
 
 /// What kind of text [`Metrics::text`] is.
@@ -109,6 +119,11 @@ struct OfFlow {
 struct OfResume {
     backend: String,
     resumed: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRead {
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -184,10 +199,18 @@ impl Metrics {
     ///
     /// # Errors
     /// None that a text in memory has.
-    pub(super) fn text(&self, backends: &[BackendStatus], connections: usize) -> Result<String, fmt::Error> {
+    pub(super) fn text(
+        &self,
+        backends: &[BackendStatus],
+        connections: usize,
+        cache: Option<CacheStatus>,
+    ) -> Result<String, fmt::Error> {
         let mut written = String::new();
         text::encode_registry(&mut written, &self.registry)?;
         text::encode_registry(&mut written, &now(backends, connections))?;
+        if let Some(cache) = cache {
+            text::encode_registry(&mut written, &of_cache(&cache))?;
+        }
         text::encode_registry(&mut written, &self.process())?;
         text::encode_eof(&mut written)?;
         Ok(written)
@@ -245,6 +268,35 @@ fn now(backends: &[BackendStatus], connections: usize) -> Registry {
     let open = Gauge::<i64>::default();
     open.set(number(connections));
     registry.register("connections", "Connections of clients", open);
+    registry
+}
+
+/// What a cache has counted, and how it is.
+fn of_cache(cache: &CacheStatus) -> Registry {
+    let mut registry = Registry::with_prefix("portico_cache");
+    let reads = Family::<OfRead, Counter>::default();
+    let outcomes =
+        [("hit", cache.hits), ("followed", cache.followed), ("miss", cache.misses), ("passed", cache.passed)];
+    for (outcome, count) in outcomes {
+        reads.get_or_create(&OfRead { outcome }).inc_by(count);
+    }
+    registry.register("reads", "Reads of data that is cached", reads);
+    let counted = |count: u64| {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(count);
+        counter
+    };
+    registry.register("fills", "Contents that were read once and kept", counted(cache.fills));
+    registry.register("evicted", "Contents that went to make room", counted(cache.evicted));
+    registry.register("stale", "Answers from memory while a store was silent", counted(cache.stale));
+    registry.register_with_unit("read", "Bytes given from whole files", Unit::Bytes, counted(cache.bytes));
+    let [contents, size] = [cache.contents, cache.size].map(|value| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(number(value));
+        gauge
+    });
+    registry.register("contents", "Contents that are kept", contents);
+    registry.register_with_unit("size", "Bytes that they have", Unit::Bytes, size);
     registry
 }
 

@@ -10,6 +10,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::api::Route;
+use crate::cache::CacheStatus;
 use crate::federation::status::{
     Flow, LastError, Latency, Observer as _, Outcome, Resumed, State as Condition,
 };
@@ -31,6 +32,10 @@ impl Watched for Still {
 
     fn connections(&self) -> usize {
         7
+    }
+
+    fn cache(&self) -> Option<CacheStatus> {
+        None
     }
 }
 
@@ -228,7 +233,8 @@ async fn busy_text() -> String {
         BackendStatus { images: Some(12), calls: 2, streams: 3, ..backend("a", Condition::Ok) },
         backend("b", Condition::Open),
     ];
-    busy().await.text(&backends, 7).unwrap()
+    let cache = CacheStatus { hits: 3, size: 5, ..CacheStatus::default() };
+    busy().await.text(&backends, 7, Some(cache)).unwrap()
 }
 
 #[tokio::test]
@@ -312,7 +318,7 @@ async fn the_documents_name_every_metric_with_its_labels_and_no_other() {
         let labels = labels.filter(|label| !label.is_empty()).collect();
         promised.insert(cells[0].trim_end_matches('`').to_owned(), (cells[1].to_owned(), labels));
     }
-    assert_eq!(promised.len(), 18);
+    assert_eq!(promised.len(), 25);
     assert_eq!(told_in(&busy_text().await), promised);
 }
 

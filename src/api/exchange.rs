@@ -23,8 +23,8 @@ use super::policy::{Policy, Roles};
 use super::routes::{self, Action, Names, Target};
 use super::versions::{self, Storage};
 use super::{
-    Desk, Front, Route, answer, body, download, images, imports, list, locations, members, metadefs, partial,
-    policy, request_id, schema, stores, tags, tasks, unserved, upload, usage,
+    Desk, Front, Route, answer, body, cache, download, images, imports, list, locations, members, metadefs,
+    partial, policy, request_id, schema, stores, tags, tasks, upload, usage,
 };
 use crate::passage::Passage;
 
@@ -86,7 +86,7 @@ fn named_stores(front: &Front) -> Option<Vec<Store>> {
 fn storage(front: &Front) -> Storage {
     let imports = front.imports.is_some();
     let located = imports && front.service.locations().is_some();
-    Storage { named: named_stores(front).is_some(), imports, located }
+    Storage { named: named_stores(front).is_some(), imports, located, cache: front.cache.is_some() }
 }
 
 /// Answers one request.
@@ -211,6 +211,6 @@ async fn act(call: &Call, action: Action, names: &Names, body: Body) -> Result<R
         Action::AddLocation => locations::add(call, id, body).await,
         Action::ShowUsage => usage::show(call).await,
         Action::Metadefs(ask) => metadefs::answer(call, ask, names, body).await,
-        Action::Unserved(part) => unserved::answer(call, part, id).await,
+        Action::Cache(deed) => cache::answer(call, deed, id).await,
     }
 }

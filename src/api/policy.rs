@@ -61,6 +61,14 @@ pub struct Policy {
     pub delete_image_location: Roles,
     /// Copying an image to other stores, whosever it is. Default: administrators alone.
     pub copy_image: Roles,
+    /// Seeing what is cached. Default: administrators alone.
+    pub cache_list: Roles,
+    /// Having images cached. Default: administrators alone.
+    pub cache_image: Roles,
+    /// Removing images from the cache, and tidying it up. Default: administrators alone.
+    pub cache_delete: Roles,
+    /// All of these by the older paths, `/v2/cached_images` and `/v2/queued_images`. Default: administrators alone.
+    pub manage_image_cache: Roles,
     /// Listing, showing and making tasks. Default: administrators alone.
     pub tasks_api_access: Roles,
     /// Seeing how the stores are made. Default: `service`.
@@ -98,6 +106,10 @@ impl Default for Policy {
             fetch_image_location: Roles::of(&["service"]),
             delete_image_location: Roles::of(&[]),
             copy_image: Roles::of(&[]),
+            cache_list: Roles::of(&[]),
+            cache_image: Roles::of(&[]),
+            cache_delete: Roles::of(&[]),
+            manage_image_cache: Roles::of(&[]),
             tasks_api_access: Roles::of(&[]),
             stores_info_detail: Roles::of(&["service"]),
             metadef_default: readers(),

@@ -8,9 +8,10 @@ use image_service::ImageId;
 use percent_encoding::percent_decode_str;
 
 use super::body::Rule;
+use super::cache::Deed;
 use super::metadefs::Ask;
-use super::unserved::Part;
 use super::versions::{self, Storage, Word};
+use crate::cache::Extent;
 use crate::metadefs::Part as Contents;
 
 /// Everything that can be asked for.
@@ -51,7 +52,7 @@ pub(super) enum Action {
     AddLocation,
     ShowUsage,
     Metadefs(Ask),
-    Unserved(Part),
+    Cache(Deed),
 }
 
 impl Action {
@@ -74,7 +75,7 @@ impl Action {
             | Self::SetMemberStatus => Rule::Taken,
             Self::ListImages | Self::ChooseVersion | Self::ListVersions | Self::CheckHealth => Rule::Ignored,
             Self::Metadefs(ask) => ask.body(),
-            Self::Unserved(part) => part.body(),
+            Self::Cache(_) => Rule::Ignored,
             _ => Rule::None,
         }
     }
@@ -116,12 +117,32 @@ const TABLE: &[Row] = &[
     ("/v2/stores/{name}/{id}", &[("DELETE", Action::RemoveCopy)]),
     ("/v2/tasks", &[("GET", Action::ListTasks), ("POST", Action::CreateTask)]),
     ("/v2/tasks/{name}", &[("DELETE", Action::DeleteTask), ("GET", Action::ShowTask)]),
-    ("/v2/cache", &[("DELETE", Action::Unserved(Part::Cache)), ("GET", Action::Unserved(Part::Cache))]),
-    ("/v2/cache/clean", &[("POST", Action::Unserved(Part::Cache))]),
-    ("/v2/cache/prune", &[("POST", Action::Unserved(Part::Cache))]),
+    ("/v2/cache", &[("DELETE", Action::Cache(Deed::Clear)), ("GET", Action::Cache(Deed::List))]),
+    ("/v2/cache/clean", &[("POST", Action::Cache(Deed::Clean))]),
+    ("/v2/cache/prune", &[("POST", Action::Cache(Deed::Prune))]),
+    ("/v2/cache/nodes/{id}", &[("GET", Action::Cache(Deed::Nodes))]),
+    ("/v2/cache/{id}", &[("DELETE", Action::Cache(Deed::Remove)), ("PUT", Action::Cache(Deed::Queue))]),
     (
-        "/v2/cache/{name}",
-        &[("DELETE", Action::Unserved(Part::Cache)), ("PUT", Action::Unserved(Part::Cache))],
+        "/v2/cached_images",
+        &[
+            ("DELETE", Action::Cache(Deed::ClearOf(Extent::Kept))),
+            ("GET", Action::Cache(Deed::ListOf(Extent::Kept))),
+        ],
+    ),
+    ("/v2/cached_images/{id}", &[("DELETE", Action::Cache(Deed::RemoveFrom(Extent::Kept)))]),
+    (
+        "/v2/queued_images",
+        &[
+            ("DELETE", Action::Cache(Deed::ClearOf(Extent::Queued))),
+            ("GET", Action::Cache(Deed::ListOf(Extent::Queued))),
+        ],
+    ),
+    (
+        "/v2/queued_images/{id}",
+        &[
+            ("DELETE", Action::Cache(Deed::RemoveFrom(Extent::Queued))),
+            ("PUT", Action::Cache(Deed::QueueAsBefore)),
+        ],
     ),
     (
         "/v2/metadefs/namespaces",

@@ -8,7 +8,6 @@ use image_service::ImageId;
 use serde_json::{Value, json};
 
 use super::answer;
-use super::body::Rule;
 use super::exchange::Call;
 use super::fault::Fault;
 
@@ -25,16 +24,6 @@ pub(super) enum Part {
     ResourceTypes,
     Metadef,
     MetadefWrite,
-}
-
-impl Part {
-    /// What becomes of a request body: the refusal does not hang on it, and an empty list takes none.
-    pub(super) const fn body(self) -> Rule {
-        match self {
-            Self::Tasks | Self::Namespaces | Self::ResourceTypes => Rule::None,
-            _ => Rule::Ignored,
-        }
-    }
 }
 
 /// Answers a request for a part that is not served.

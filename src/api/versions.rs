@@ -17,21 +17,30 @@ struct Version {
     needs: Storage,
 }
 
-const NOTHING: Storage = Storage { named: false, imports: false, located: false };
-const STORES: Storage = Storage { named: true, imports: false, located: false };
-const IMPORTS: Storage = Storage { named: false, imports: true, located: false };
-const BOTH: Storage = Storage { named: true, imports: true, located: false };
-const LOCATED: Storage = Storage { named: true, imports: true, located: true };
+const NOTHING: Storage = Storage { named: false, imports: false, located: false, cache: false };
+const STORES: Storage = Storage { named: true, imports: false, located: false, cache: false };
+const IMPORTS: Storage = Storage { named: false, imports: true, located: false, cache: false };
+const BOTH: Storage = Storage { named: true, imports: true, located: false, cache: false };
+const LOCATED: Storage = Storage { named: true, imports: true, located: true, cache: false };
+
+const CACHE: Storage = Storage { named: false, imports: false, located: false, cache: true };
 
 /// The minor that is `CURRENT`; all others are `SUPPORTED`.
-const CURRENT: &str = "2.7";
+const fn current(storage: Storage) -> &'static str {
+    if storage.cache { "2.18" } else { "2.7" }
+}
 
-/// Not here: 2.9 a mere bump, 2.14 and 2.16 cache, 2.18 cache cleaning.
 const VERSIONS: &[Version] = &[
+    // Tidying up the cache.
+    Version { minor: "2.18", needs: CACHE },
     // Locations by themselves.
     Version { minor: "2.17", needs: LOCATED },
+    // Images are queued for the cache, and the answer says that.
+    Version { minor: "2.16", needs: CACHE },
     // Details of stores.
     Version { minor: "2.15", needs: STORES },
+    // The cache.
+    Version { minor: "2.14", needs: CACHE },
     // Usage of quotas. Glance too offers it only with stores.
     Version { minor: "2.13", needs: STORES },
     // Tasks of an image.
@@ -40,6 +49,8 @@ const VERSIONS: &[Version] = &[
     Version { minor: "2.11", needs: BOTH },
     // Removal of the copy in one store.
     Version { minor: "2.10", needs: STORES },
+    // Nothing new; it is there so that the minors before the cache's have no gap.
+    Version { minor: "2.9", needs: CACHE },
     // Storage stores.
     Version { minor: "2.8", needs: STORES },
     // Strong hashes and hidden images.
@@ -69,12 +80,17 @@ pub(super) struct Storage {
     pub(super) imports: bool,
     /// A store that keeps images whose data lies at URLs, which are read by imports.
     pub(super) located: bool,
+    /// A cache.
+    pub(super) cache: bool,
 }
 
 impl Storage {
     /// Whether it has all of `needs`.
     const fn has(self, needs: Self) -> bool {
-        (self.named || !needs.named) && (self.imports || !needs.imports) && (self.located || !needs.located)
+        (self.named || !needs.named)
+            && (self.imports || !needs.imports)
+            && (self.located || !needs.located)
+            && (self.cache || !needs.cache)
     }
 }
 
@@ -88,7 +104,7 @@ fn document(base: &str, storage: Storage) -> Value {
         .map(|version| {
             json!({
                 "id": format!("v{}", version.minor),
-                "status": if version.minor == CURRENT { "CURRENT" } else { "SUPPORTED" },
+                "status": if version.minor == current(storage) { "CURRENT" } else { "SUPPORTED" },
                 "links": [{"rel": "self", "href": format!("{base}/v2/")}],
             })
         })
@@ -154,13 +170,19 @@ mod tests {
         assert_eq!(ids(IMPORTS), "v2.12 v2.7 v2.6 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
         assert_eq!(ids(BOTH), "v2.15 v2.13 v2.12 v2.11 v2.10 v2.8 v2.7 v2.6 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
         assert_eq!(ids(LOCATED), format!("v2.17 {}", ids(BOTH)));
+        assert_eq!(ids(CACHE), format!("v2.18 v2.16 v2.14 v2.9 {}", ids(NOTHING)));
+        let all: Vec<String> = (0..19).rev().map(|minor| format!("v2.{minor}")).collect();
+        assert_eq!(ids(Storage { cache: true, ..LOCATED }), all.join(" "));
     }
 
     #[test]
     fn exactly_one_version_is_current() {
-        let document = document("http://x", BOTH);
-        let current = |version: &&Value| version["status"] == "CURRENT";
-        assert_eq!(document["versions"].as_array().unwrap().iter().filter(current).count(), 1);
+        for (storage, minor) in [(BOTH, "v2.7"), (Storage { cache: true, ..BOTH }, "v2.18")] {
+            let document = document("http://x", storage);
+            let versions = document["versions"].as_array().unwrap().iter();
+            let current: Vec<_> = versions.filter(|version| version["status"] == "CURRENT").collect();
+            assert!(current.len() == 1 && current[0]["id"] == minor, "{current:?}");
+        }
     }
 
     #[test]

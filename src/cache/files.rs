@@ -10,7 +10,6 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use image_service::{Error, ErrorKind, Result};
-use uuid::Uuid;
 
 use crate::state::State;
 
@@ -52,13 +51,18 @@ impl Files {
         list(&self.data)
     }
 
-    /// Begins a file, and gives its name.
-    pub(super) fn begin(&self) -> io::Result<(String, File)> {
-        let name = Uuid::new_v4().to_string();
+    /// The names of all files.
+    pub(super) fn all(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> = list(&self.data)?.into_keys().collect();
+        names.extend(list(&self.incomplete)?.into_keys());
+        Ok(names)
+    }
+
+    /// Begins a file of this name.
+    pub(super) fn begin(&self, name: &str) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create_new(true).mode(0o600);
-        let file = options.open(self.incomplete.join(&name))?;
-        Ok((name, file))
+        options.open(self.incomplete.join(name))
     }
 
     /// Makes a file whole: all of it is on the disk, and stays there, when this returns.

@@ -13,6 +13,7 @@ use futures::stream::{Fuse, StreamExt as _};
 use image_service::{ByteStream, Context, Error, ErrorKind, Hasher, ImageId, Result};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::content::{Content, Key};
 use super::files::Files;
@@ -26,6 +27,8 @@ const BATCH: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Fill {
     pub(super) content: Content,
+    /// The name of its file.
+    pub(super) name: String,
     progress: watch::Sender<Progress>,
     file: OnceLock<Arc<File>>,
 }
@@ -61,7 +64,8 @@ impl From<Error> for End {
 
 impl Fill {
     pub(super) fn new(content: Content) -> Arc<Self> {
-        Arc::new(Self { content, progress: watch::Sender::default(), file: OnceLock::new() })
+        let (name, progress) = (Uuid::new_v4().to_string(), watch::Sender::default());
+        Arc::new(Self { content, name, progress, file: OnceLock::new() })
     }
 
     /// Follows it from now on.
@@ -156,11 +160,11 @@ async fn fill_in(
 ) -> Result<Option<Entry>, End> {
     let files = cache.files();
     let begun = {
-        let files = Arc::clone(&files);
-        blocking(move || Ok(files.begin())).await?
+        let (files, name) = (Arc::clone(&files), fill.name.clone());
+        blocking(move || Ok(files.begin(&name))).await?
     };
-    let (name, file) = begun.map_err(|_| End::Lost)?;
-    let (incomplete, file) = (Incomplete { files: Arc::clone(&files), name }, Arc::new(file));
+    let file = Arc::new(begun.map_err(|_| End::Lost)?);
+    let incomplete = Incomplete { files: Arc::clone(&files), name: fill.name.clone() };
     let stream = open(cache, &fill.content, context, id).await?;
     let _ = fill.file.set(Arc::clone(&file));
     fill.advance(|progress| progress.opened = true);
@@ -174,7 +178,7 @@ async fn fill_in(
         if incomplete.files.keep(&name, &file).is_err() {
             return Ok(None);
         }
-        let entry = Entry { file: name, size, used_at: now, orphaned_at: None };
+        let entry = Entry { file: name, size, made_at: now, used_at: now, orphaned_at: None };
         if let Err(error) = index.put(&[(key, entry.clone())], &[]) {
             tracing::warn!(error = %error.chain(), "what was cached cannot be written down");
             incomplete.files.remove_whole(&entry.file);

@@ -21,6 +21,7 @@ const STEPS: &[&str] = &["
         key TEXT PRIMARY KEY,
         file TEXT NOT NULL UNIQUE,
         size INTEGER NOT NULL,
+        made_at INTEGER NOT NULL,
         used_at INTEGER NOT NULL,
         orphaned_at INTEGER
     ) STRICT;
@@ -68,13 +69,14 @@ impl Index {
     /// Every content, the one that was not used for longest first.
     pub(super) fn contents(&self) -> Result<Vec<(Key, Entry)>> {
         let connection = self.lock();
-        let sql = "SELECT key, file, size, used_at, orphaned_at FROM contents ORDER BY used_at";
+        let sql = "SELECT key, file, size, made_at, used_at, orphaned_at FROM contents ORDER BY used_at";
         let read = |row: &rusqlite::Row<'_>| {
             let entry = Entry {
                 file: row.get(1)?,
                 size: row.get::<_, i64>(2)?.unsigned_abs(),
-                used_at: row.get(3)?,
-                orphaned_at: row.get(4)?,
+                made_at: row.get(3)?,
+                used_at: row.get(4)?,
+                orphaned_at: row.get(5)?,
             };
             Ok((Key::of_text(row.get(0)?), entry))
         };
@@ -110,17 +112,12 @@ impl Index {
     /// Writes contents and images over what was there of them.
     pub(super) fn put(&self, contents: &[(Key, Entry)], images: &[Remembered]) -> Result<()> {
         self.write(|connection| {
-            let mut statement =
-                connection.prepare_cached("INSERT OR REPLACE INTO contents VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            let mut statement = connection
+                .prepare_cached("INSERT OR REPLACE INTO contents VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
             for (key, entry) in contents {
                 let size = i64::try_from(entry.size).unwrap_or(i64::MAX);
-                statement.execute(params![
-                    key.as_str(),
-                    entry.file,
-                    size,
-                    entry.used_at,
-                    entry.orphaned_at
-                ])?;
+                let (made, used) = (entry.made_at, entry.used_at);
+                statement.execute(params![key.as_str(), entry.file, size, made, used, entry.orphaned_at])?;
             }
             let mut statement = connection
                 .prepare_cached("INSERT OR REPLACE INTO images VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;

@@ -14,7 +14,7 @@ use super::shelf::Entry;
 use super::{Cache, blocking, millis};
 
 /// Where data is to come from.
-enum Place {
+pub(super) enum Place {
     /// This file.
     Kept(Entry),
     /// One that somebody else has begun.
@@ -159,10 +159,15 @@ impl Cache {
             return self.pass(context, id, range).await;
         };
         match role {
-            Role::Leader => self.0.counts.misses.count(1),
-            Role::Follower => self.0.counts.followed.count(1),
+            Role::Leader => {
+                self.0.counts.misses.count(1);
+                self.remember(context, &image);
+            }
+            Role::Follower => {
+                self.0.counts.followed.count(1);
+                self.note_use(context, &image);
+            }
         }
-        self.note_use(context, &image);
         let (cache, context, id, left) = (self.clone(), context.clone(), id.clone(), part);
         let data: Data = Follower { cache, context, id, file, progress, left, total }.into_data();
         Ok(Download { image, data: Some(data) })
@@ -172,15 +177,21 @@ impl Cache {
         self.service().get(context, id, range).await
     }
 
-    /// Remembers the image as one whose data was read. It was shown just now.
-    fn note_use(&self, context: &Context, image: &Image) {
+    /// Remembers the image, which was shown just now.
+    pub(super) fn remember(&self, context: &Context, image: &Image) {
         let now = self.now();
         let mut state = self.state();
         if state.memory.get(&image.id).is_none() {
             let forgotten = state.memory.shown(&context.caller, image, now);
             state.forgotten.extend(forgotten);
         }
-        state.memory.used(&image.id, now);
+    }
+
+    /// Remembers the image as one whose data was read.
+    fn note_use(&self, context: &Context, image: &Image) {
+        self.remember(context, image);
+        let now = self.now();
+        self.state().memory.used(&image.id, now);
     }
 
     /// Begins to fill in, apart from whoever asks.
@@ -191,7 +202,7 @@ impl Cache {
     }
 
     /// Finds where the data of a content is, for a reader that begins at `from`.
-    fn place(&self, image: &Image, content: &Content, from: u64) -> Place {
+    pub(super) fn place(&self, image: &Image, content: &Content, from: u64) -> Place {
         let (now, settings) = (self.now(), self.settings());
         let mut state = self.state();
         // Who knows the hash of data that only administrators may read could else read it under another image's name.

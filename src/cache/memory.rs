@@ -41,6 +41,11 @@ impl Memory {
         self.images.get(id)
     }
 
+    /// All images.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Remembered> {
+        self.images.values()
+    }
+
     /// The images that have this content.
     pub(super) fn of_key<'a>(&'a self, key: &Key) -> impl Iterator<Item = &'a Remembered> {
         self.of_key.get(key).into_iter().flatten().filter_map(|id| self.images.get(id))

@@ -10,6 +10,8 @@ pub(super) struct Entry {
     /// The name of its file.
     pub(super) file: String,
     pub(super) size: u64,
+    /// When it was made, in milliseconds since 1970.
+    pub(super) made_at: i64,
     /// When it was last used, in milliseconds since 1970.
     pub(super) used_at: i64,
     /// When the last image that had it was deleted.
@@ -115,7 +117,7 @@ mod tests {
     }
 
     fn entry(size: u64) -> Entry {
-        Entry { file: "x".into(), size, used_at: 0, orphaned_at: None }
+        Entry { file: "x".into(), size, made_at: 0, used_at: 0, orphaned_at: None }
     }
 
     fn gone(shelf: &mut Shelf, bytes: u64) -> Option<Vec<String>> {

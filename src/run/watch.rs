@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use super::{Failure, bind};
 use crate::admin::metrics::Metrics;
 use crate::admin::{self, Phase, Watched};
+use crate::cache::{Cache, CacheStatus};
 use crate::config::Config;
 use crate::federation::Federation;
 use crate::federation::status::BackendStatus;
@@ -21,6 +22,7 @@ pub(super) struct Running {
     pub(super) federation: Arc<Federation>,
     pub(super) stop: Stop,
     pub(super) connections: Connections,
+    pub(super) cache: Option<Cache>,
 }
 
 impl Watched for Running {
@@ -34,6 +36,10 @@ impl Watched for Running {
 
     fn connections(&self) -> usize {
         self.connections.count()
+    }
+
+    fn cache(&self) -> Option<CacheStatus> {
+        self.cache.as_ref().map(Cache::status)
     }
 }
 

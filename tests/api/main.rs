@@ -1,6 +1,7 @@
 //! The Image API as clients see it: requests in, answers out, with real services behind it.
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test that wants it")]
 
+mod cache;
 mod data;
 mod discovery;
 mod door;
