@@ -10,6 +10,7 @@
 //! | `shelf`, `memory` | which contents there are and which go first; what is remembered of images. Both pure |
 //! | `files`, `index`, `record` | the directory; what must outlive the process |
 //! | `fill`, `reader` | a content on its way in, once for all who want it; data on its way out |
+//! | `keeping` | what ends, what goes, what is written down |
 //! | `lookup` | where the data of an image is to come from |
 //! | `overlay` | the service that clients see |
 //! | `managing` | what can be asked of the cache itself |
@@ -34,6 +35,7 @@ mod counts;
 mod files;
 mod fill;
 mod index;
+mod keeping;
 mod lookup;
 mod managing;
 mod memory;
@@ -50,7 +52,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use image_service::{Context, Error, ErrorKind, ImageId, ImageService, Result};
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -62,10 +64,10 @@ use files::Files;
 use fill::Fill;
 use index::Index;
 pub use managing::{CachedImage, Extent};
-use memory::{Memory, Remembered};
+use memory::Memory;
 use overlay::Shown;
 pub use settings::Settings;
-use shelf::{Entry, Shelf};
+use shelf::Shelf;
 
 /// How often what has changed is written down.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -148,7 +150,7 @@ impl Cache {
         clock: Clock,
     ) -> Result<Self> {
         let wanted = settings.clone();
-        let (files, index, shelf, memory) = blocking(move || restore(&wanted)).await?;
+        let (files, index, shelf, memory) = blocking(move || keeping::restore(&wanted)).await?;
         let state = State {
             shelf,
             memory,
@@ -251,170 +253,10 @@ impl Cache {
     fn note_write(&self, id: &ImageId) -> u64 {
         self.writes_of(id).fetch_add(1, Ordering::SeqCst).wrapping_add(1)
     }
-
-    /// Takes note of the end of a fill. `entry` is what came of it.
-    fn settle(&self, content: &content::Content, entry: Option<Entry>, lost: bool) {
-        let mut state = self.state();
-        state.fills.remove(&content.key);
-        state.shelf.release(content.size);
-        if let Some(entry) = entry {
-            state.shelf.put(content.key.clone(), entry);
-        }
-        if lost {
-            state.rest_until = Some(Instant::now() + self.settings().rest);
-        }
-    }
-
-    /// Removes contents that are no longer on the shelf.
-    async fn discard(&self, gone: Vec<(Key, Entry)>) {
-        if gone.is_empty() {
-            return;
-        }
-        let (index, files) = (self.index(), self.files());
-        let removed = blocking(move || {
-            // The row first: a file without one is removed with the next start.
-            index.erase(&gone, &[])?;
-            gone.iter().for_each(|(_, entry)| files.remove_whole(&entry.file));
-            Ok(())
-        });
-        report(removed.await);
-    }
-
-    /// Takes a content off the shelf and removes it. True if it was there.
-    async fn drop_content(&self, key: &Key) -> bool {
-        let taken = self.state().shelf.take(key);
-        let Some(entry) = taken else { return false };
-        self.discard(vec![(key.clone(), entry)]).await;
-        true
-    }
-
-    /// Forgets an image for good before this returns.
-    async fn forget(&self, id: &ImageId) -> Option<Remembered> {
-        let (known, written) = {
-            let mut state = self.state();
-            let known = state.memory.forget(id);
-            let written = state.forgotten.remove(id) || known.is_some();
-            (known, written)
-        };
-        if written {
-            let (index, id, _turn) = (self.index(), id.clone(), self.turn().await);
-            report(blocking(move || index.erase(&[], &[id])).await);
-        }
-        known
-    }
-
-    /// Lets go of a content that no image has any more, now or after a while.
-    async fn orphan(&self, key: &Key) {
-        let at_once = {
-            let mut state = self.state();
-            if state.memory.of_key(key).next().is_some() {
-                return;
-            }
-            let now = self.now();
-            state.shelf.orphan(key, now);
-            state.touched.insert(key.clone());
-            self.settings().deleted.is_zero()
-        };
-        if at_once {
-            self.drop_content(key).await;
-        }
-    }
-
-    /// Waits until nobody else writes down what is remembered, so that what is forgotten stays so.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.turn.acquire().await.ok()
-    }
-
-    /// Writes down what has changed.
-    async fn flush(&self) {
-        let _turn = self.turn().await;
-        let (contents, images, forgotten) = {
-            let mut state = self.state();
-            let touched = std::mem::take(&mut state.touched);
-            let entry = |key: Key| Some((key.clone(), state.shelf.get(&key)?.clone()));
-            let contents: Vec<(Key, Entry)> = touched.into_iter().filter_map(entry).collect();
-            let images = state.memory.take_changed();
-            let forgotten: Vec<ImageId> = std::mem::take(&mut state.forgotten).into_iter().collect();
-            (contents, images, forgotten)
-        };
-        if contents.is_empty() && images.is_empty() && forgotten.is_empty() {
-            return;
-        }
-        let index = self.index();
-        let done = blocking(move || {
-            index.erase(&[], &forgotten)?;
-            index.put(&contents, &images)
-        });
-        report(done.await);
-    }
-
-    /// Writes down what has changed, and removes what was kept for a while after its images, until the cache closes.
-    async fn keep_until_stopped(&self) {
-        let mut ticks = tokio::time::interval(FLUSH);
-        loop {
-            tokio::select! {
-                () = self.stopped() => return,
-                _ = ticks.tick() => {}
-            }
-            self.flush().await;
-            let (now, kept) = (self.now(), millis(self.settings().deleted));
-            let over = |entry: &Entry| entry.orphaned_at.is_some_and(|at| now.saturating_sub(at) > kept);
-            let gone: Vec<Key> = {
-                let state = self.state();
-                state.shelf.iter().filter(|(_, entry)| over(entry)).map(|(key, _)| key.clone()).collect()
-            };
-            for key in gone {
-                self.drop_content(&key).await;
-            }
-        }
-    }
-}
-
-/// Opens the directory and finds what is in it: files without rows and rows without files go, and what there is no room for.
-fn restore(settings: &Settings) -> Result<(Files, Index, Shelf, Memory)> {
-    let files = Files::open(&settings.path)?;
-    let index = Index::open(files.index())?;
-    let mut found = files.whole()?;
-    let mut shelf = Shelf::new(settings.size.as_u64());
-    let mut lost = Vec::new();
-    for (key, entry) in index.contents()? {
-        if found.get(&entry.file) == Some(&entry.size) && entry.size <= settings.size.as_u64() {
-            found.remove(&entry.file);
-            let room = shelf.reserve(entry.size).unwrap_or_default();
-            shelf.release(entry.size);
-            shelf.put(key, entry);
-            for (key, entry) in room {
-                found.insert(entry.file.clone(), entry.size);
-                lost.push((key, entry));
-            }
-        } else {
-            lost.push((key, entry));
-        }
-    }
-    index.erase(&lost, &[])?;
-    found.keys().for_each(|name| files.remove_whole(name));
-    let mut memory = Memory::new(settings.images.get(), settings.projects.get());
-    let images = index.images()?;
-    let surplus = images.len().saturating_sub(settings.images.get());
-    let (dropped, kept): (Vec<_>, Vec<_>) = images
-        .into_iter()
-        .enumerate()
-        .partition(|(number, known)| *number < surplus || shelf.get(&known.key).is_none());
-    let dropped: Vec<ImageId> = dropped.into_iter().map(|(_, known)| known.image.id).collect();
-    index.erase(&[], &dropped)?;
-    kept.into_iter().for_each(|(_, known)| memory.restore(known));
-    Ok((files, index, shelf, memory))
 }
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A failure here is the operator's business: data comes from the store then.
-fn report(done: Result<()>) {
-    if let Err(error) = done {
-        tracing::warn!(error = %error.chain(), "the cache cannot write down what it has");
-    }
 }
 
 /// Runs `work` where it may wait for files.

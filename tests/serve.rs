@@ -6,6 +6,8 @@
 mod authority;
 #[path = "serve/damaged.rs"]
 mod damaged;
+#[path = "serve/cache.rs"]
+mod cache;
 #[path = "serve/imports.rs"]
 mod imports;
 #[path = "serve/killed.rs"]

@@ -130,3 +130,55 @@ async fn read(file: Arc<File>, at: u64, length: u64) -> Result<Bytes> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Clock, Settings};
+    use image_service::{Caller, ImageService as _, NewImage, Upload};
+    use portico_memory::Memory;
+    use std::io::Write as _;
+
+    /// A reader of 10 bytes, of which 4 are in the file and one has been given.
+    async fn follower(progress: watch::Receiver<Progress>, directory: &tempfile::TempDir) -> Follower {
+        let memory = Memory::new("memory", portico_memory::Options::default());
+        let context = Context::new(Caller::member_of("a"), "req");
+        let format = |word: &str| Some(word.to_owned());
+        let new =
+            NewImage { disk_format: format("raw"), container_format: format("bare"), ..NewImage::default() };
+        let image = memory.create(&context, new, Some(Upload::from_bytes("0123456789"))).await.unwrap();
+        let (settings, stores) = (Settings::at(directory.path().join("cache")), Default::default());
+        let cache = Cache::open(Arc::new(memory), stores, settings, Clock::default()).await.unwrap();
+        let mut file = File::create_new(directory.path().join("x")).unwrap();
+        file.write_all(b"0123").unwrap();
+        let file = Arc::new(File::open(directory.path().join("x")).unwrap());
+        Follower { cache, context, id: image.id, file, progress, left: 1..10, total: 10 }
+    }
+
+    async fn given(end: End) -> (Vec<u8>, Option<ErrorKind>) {
+        let directory = tempfile::tempdir().unwrap();
+        let sender = watch::Sender::new(Progress { opened: true, filled: 4, end: None });
+        let mut stream = follower(sender.subscribe(), &directory).await.into_data().into_stream();
+        let mut given = stream.next().await.unwrap().unwrap().to_vec();
+        sender.send_modify(|progress| progress.end = Some(end));
+        loop {
+            match stream.next().await {
+                Some(Ok(bytes)) => given.extend_from_slice(&bytes),
+                Some(Err(error)) => return (given, Some(error.kind())),
+                None => return (given, None),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn when_the_disk_takes_no_more_a_reader_goes_on_at_the_store_where_it_was() {
+        assert_eq!(given(End::Lost).await, (b"123456789".to_vec(), None));
+    }
+
+    #[tokio::test]
+    async fn a_fill_that_ends_badly_ends_its_readers_so() {
+        let broken = End::Broken(ErrorKind::TimedOut, "no answer".into());
+        assert_eq!(given(broken).await, (b"123".to_vec(), Some(ErrorKind::TimedOut)));
+        assert_eq!(given(End::Corrupt).await, (b"123".to_vec(), Some(ErrorKind::Corrupt)));
+    }
+}

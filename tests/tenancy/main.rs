@@ -75,6 +75,12 @@ fn capped() -> Round {
     Round::on(Plan::Joined(members), STEPS).with_images(24)
 }
 
+/// Stores of several kinds behind one cache.
+fn cached() -> Round {
+    let members = vec![("near", Kind::Memory), ("far", Kind::OfNobody), ("paris", Kind::Below("shared"))];
+    Round::on(Plan::Cached(members), STEPS).with_images(24)
+}
+
 /// What the tests beside it play, in their order.
 fn all() -> Vec<Round> {
     let below = |ceiling| bare(Kind::Below(ceiling)).with_images(24).times(2);
@@ -95,6 +101,8 @@ fn all() -> Vec<Round> {
         below("private"),
         capped(),
         capped().with_silences(),
+        cached().times(4),
+        cached().with_silences(),
     ]
 }
 
@@ -166,6 +174,16 @@ fn below_ceilings_in_a_federation() {
 #[test]
 fn below_ceilings_while_stores_fall_silent_and_return() {
     check(&all()[15]);
+}
+
+#[test]
+fn behind_a_cache() {
+    check(&all()[16]);
+}
+
+#[test]
+fn behind_a_cache_while_stores_fall_silent_and_return() {
+    check(&all()[17]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use image_service::ImageService;
 use portico::api::{self, Front};
 use portico::auth::Auth;
 use portico::auth::none::Nobody;
+use portico::cache::{self, Cache, Clock};
 use portico::federation::{Backend, Federation, Guarding, Settings};
 use portico::tenancy::{Rules, Tenancy};
 use portico_http::{Auth as Known, Dialect, Options};
@@ -90,6 +91,8 @@ pub(crate) enum Plan {
     Bare(Kind),
     /// Stores under names.
     Joined(Vec<(&'static str, Kind)>),
+    /// Stores under names, and the data of all of them cached.
+    Cached(Vec<(&'static str, Kind)>),
     /// Stores under names, and in front of them a federation of others, under a name of its own.
     Nested(&'static str, Vec<(&'static str, Kind)>, Vec<(&'static str, Kind)>),
 }
@@ -109,6 +112,10 @@ impl World {
         let service: Arc<dyn ImageService> = match plan {
             Plan::Bare(kind) => world.store(*kind, 0).await,
             Plan::Joined(members) => world.join(members, Vec::new(), memories).await,
+            Plan::Cached(members) => {
+                let service = world.join(members, Vec::new(), memories).await;
+                world.cached(service).await
+            }
             Plan::Nested(name, inner, outer) => {
                 let mut services = Vec::new();
                 for (own, kind) in inner {
@@ -120,6 +127,20 @@ impl World {
         };
         world.router = front(service, Arc::new(Believing));
         world
+    }
+
+    /// The same service with a cache around it, in which there is room for a few of its images. What is remembered while
+    /// stores are silent is not part of the rules.
+    async fn cached(&mut self, service: Arc<dyn ImageService>) -> Arc<dyn ImageService> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = cache::Settings::at(directory.path());
+        (settings.size, settings.stale) = (bytesize::ByteSize::b(200), Duration::ZERO);
+        self.guards.push(Box::new(directory));
+        let stores = self.names.iter().map(|&name| name.to_owned()).collect();
+        let cache = Cache::open(service, stores, settings, Clock::default()).await.unwrap();
+        let shown = cache.shown();
+        self.guards.push(Box::new(cache));
+        shown
     }
 
     async fn join(
