@@ -135,7 +135,7 @@ pub(super) fn restore(settings: &Settings) -> Result<(Files, Index, Shelf, Memor
     let files = Files::open(&settings.path)?;
     let index = Index::open(files.index())?;
     let mut found = files.whole()?;
-    let mut shelf = Shelf::new(settings.size.as_u64());
+    let mut shelf = Shelf::new(settings.size.as_u64(), settings.images.get());
     let mut lost = Vec::new();
     for (key, entry) in index.contents()? {
         if found.get(&entry.file) == Some(&entry.size) && entry.size <= settings.size.as_u64() {

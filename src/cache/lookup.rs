@@ -13,6 +13,13 @@ use super::reader::{self, Follower};
 use super::shelf::Entry;
 use super::{Cache, blocking, millis};
 
+/// An image as it was seen.
+pub(super) struct Seen {
+    pub(super) image: Image,
+    /// How often images like it had been written before.
+    written: u64,
+}
+
 /// Where data is to come from.
 pub(super) enum Place {
     /// This file.
@@ -34,7 +41,7 @@ enum Role {
 
 impl Cache {
     /// The image as the store shows it to this caller, or if the store is silent, as it may be remembered for this caller.
-    pub(super) async fn look(&self, context: &Context, id: &ImageId) -> Result<Image> {
+    pub(super) async fn look(&self, context: &Context, id: &ImageId) -> Result<Seen> {
         let (recalled, written) = (self.recall(context, id), self.written(id));
         let asked = self.service().show(context, id);
         let answer = match &recalled {
@@ -46,12 +53,12 @@ impl Cache {
         match (answer, recalled) {
             (Ok(image), _) => {
                 self.learn(context, &image, written);
-                Ok(image)
+                Ok(Seen { image, written })
             }
             (Err(error), Some(image)) if is_silence(&error) => {
                 self.0.counts.stale.count(1);
                 tracing::debug!(error = %error.chain(), "an image is shown as it was last");
-                Ok(image)
+                Ok(Seen { image, written })
             }
             (Err(error), _) => {
                 if error.kind() == ErrorKind::NotFound {
@@ -123,23 +130,24 @@ impl Cache {
         id: &ImageId,
         range: Option<ByteRange>,
     ) -> Result<Download> {
-        let image = self.look(context, id).await?;
-        let Some(content) = self.content_of(&image) else { return self.pass(context, id, range).await };
+        let seen = self.look(context, id).await?;
+        let image = &seen.image;
+        let Some(content) = self.content_of(image) else { return self.pass(context, id, range).await };
         let total = content.size;
         let part = match range {
             Some(range) => range.within(total)?,
             None => 0..total,
         };
-        let place = match self.place(&image, &content, part.start) {
+        let place = match self.place(image, &content, part.start) {
             Place::Kept(entry) => {
                 if let Some(file) = self.opened(&content.key, &entry).await {
-                    self.note_use(context, &image);
+                    self.note_use(context, &seen);
                     self.0.counts.hits.count(1);
                     let data = reader::of_whole(self, Arc::new(file), part, total);
-                    return Ok(Download { image, data: Some(data) });
+                    return Ok(Download { image: seen.image, data: Some(data) });
                 }
                 // It has gone just now; what is there now counts.
-                self.place(&image, &content, part.start)
+                self.place(image, &content, part.start)
             }
             other => other,
         };
@@ -161,37 +169,37 @@ impl Cache {
         match role {
             Role::Leader => {
                 self.0.counts.misses.count(1);
-                self.remember(context, &image);
+                self.remember(context, &seen);
             }
             Role::Follower => {
                 self.0.counts.followed.count(1);
-                self.note_use(context, &image);
+                self.note_use(context, &seen);
             }
         }
         let (cache, context, id, left) = (self.clone(), context.clone(), id.clone(), part);
         let data: Data = Follower { cache, context, id, file, progress, left, total }.into_data();
-        Ok(Download { image, data: Some(data) })
+        Ok(Download { image: seen.image, data: Some(data) })
     }
 
     async fn pass(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
         self.service().get(context, id, range).await
     }
 
-    /// Remembers the image, which was shown just now.
-    pub(super) fn remember(&self, context: &Context, image: &Image) {
-        let now = self.now();
+    /// Remembers an image that was seen, unless it was written since.
+    pub(super) fn remember(&self, context: &Context, seen: &Seen) {
+        let (now, image) = (self.now(), &seen.image);
         let mut state = self.state();
-        if state.memory.get(&image.id).is_none() {
+        if self.written(&image.id) == seen.written && state.memory.get(&image.id).is_none() {
             let forgotten = state.memory.shown(&context.caller, image, now);
             state.forgotten.extend(forgotten);
         }
     }
 
     /// Remembers the image as one whose data was read.
-    fn note_use(&self, context: &Context, image: &Image) {
-        self.remember(context, image);
+    fn note_use(&self, context: &Context, seen: &Seen) {
+        self.remember(context, seen);
         let now = self.now();
-        self.state().memory.used(&image.id, now);
+        self.state().memory.used(&seen.image.id, now);
     }
 
     /// Begins to fill in, apart from whoever asks.
@@ -258,8 +266,9 @@ async fn follow(
     let state = begun.map_err(|_| Error::new(ErrorKind::Internal, "filling the cache was given up"))?.clone();
     match state.end {
         Some(End::Broken(kind, message)) if !state.opened => {
-            // What a store answers to one caller says nothing of another; that it is silent does.
-            if role == Role::Leader || kind.is_silence() {
+            // What a store answers to one caller says nothing of another; that it is silent does. If another content lies
+            // there by now, that is what is wanted.
+            if (role == Role::Leader && kind != ErrorKind::Conflict) || kind.is_silence() {
                 return Err(Error::new(kind, message));
             }
             Ok(None)

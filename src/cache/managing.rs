@@ -72,7 +72,7 @@ impl Cache {
     /// Those of the store, if the image cannot be seen; `Conflict` if it is not one that is cached; `Unavailable` if too
     /// many wait.
     pub async fn queue(&self, context: &Context, id: &ImageId) -> Result<()> {
-        let image = self.look(context, id).await?;
+        let image = self.look(context, id).await?.image;
         let most = self.settings().most();
         if self.content_of(&image).is_none_or(|content| content.size > most) {
             return Err(Error::conflict("the image is not one that is cached at this site"));
@@ -187,9 +187,9 @@ impl Cache {
 
     /// Has an image filled in, and waits for the end of that.
     async fn fetch(&self, context: &Context, id: &ImageId) -> Result<()> {
-        let image = self.look(context, id).await?;
-        let Some(content) = self.content_of(&image) else { return Ok(()) };
-        let mut progress: watch::Receiver<Progress> = match self.place(&image, &content, 0) {
+        let seen = self.look(context, id).await?;
+        let Some(content) = self.content_of(&seen.image) else { return Ok(()) };
+        let mut progress: watch::Receiver<Progress> = match self.place(&seen.image, &content, 0) {
             Place::Kept(_) | Place::Store => return Ok(()),
             Place::Joined(_, progress) => progress,
             Place::Begun(fill, progress, gone) => {
@@ -200,7 +200,7 @@ impl Cache {
         let ended = progress.wait_for(|progress| progress.end.is_some()).await;
         let lost = |_| Error::new(ErrorKind::Internal, "filling the cache was given up");
         let end = ended.map_err(lost)?.end.clone();
-        self.remember(context, &image);
+        self.remember(context, &seen);
         tracing::debug!(image = %id, ?end, "an image from the queue has been filled in");
         Ok(())
     }

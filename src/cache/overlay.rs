@@ -87,7 +87,7 @@ impl ImageService for Shown {
     }
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
-        self.0.look(context, id).await
+        Ok(self.0.look(context, id).await?.image)
     }
 
     async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {

@@ -19,7 +19,7 @@ pub struct Settings {
     /// Most bytes of one image; a larger one is passed through. Default: half of `size`.
     #[serde(default)]
     pub most: Option<ByteSize>,
-    /// Most images that are remembered, up to a million. Default: 10 000.
+    /// Most images that are kept, and that are remembered, up to a million. Default: 10 000.
     #[serde(default = "images")]
     pub images: NonZeroUsize,
     /// Most projects of which is remembered that they may see an image, for each image, up to 10 000. Default: 64.

@@ -22,6 +22,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Shelf {
     size: u64,
+    most: usize,
     /// Bytes of the contents, and of those that are to come.
     taken: u64,
     entries: HashMap<Key, (u64, Entry)>,
@@ -31,9 +32,9 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// An empty one with room for `size` bytes.
-    pub(super) fn new(size: u64) -> Self {
-        Self { size, taken: 0, entries: HashMap::new(), order: BTreeMap::new(), turn: 0 }
+    /// An empty one with room for `size` bytes in `most` contents.
+    pub(super) fn new(size: u64, most: usize) -> Self {
+        Self { size, most, taken: 0, entries: HashMap::new(), order: BTreeMap::new(), turn: 0 }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<&Entry> {
@@ -93,7 +94,7 @@ impl Shelf {
             return None;
         }
         let mut gone = Vec::new();
-        while self.taken.saturating_add(bytes) > self.size
+        while (self.taken.saturating_add(bytes) > self.size || self.entries.len() >= self.most)
             && let Some(oldest) = self.order.values().next().cloned()
         {
             gone.extend(self.take(&oldest).map(|entry| (oldest, entry)));
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_was_not_used_for_longest_goes_first_and_no_more_than_must() {
-        let mut shelf = Shelf::new(10);
+        let mut shelf = Shelf::new(10, 4);
         for name in ["a", "b", "c"] {
             shelf.put(key(name), entry(3));
         }
@@ -140,8 +141,19 @@ mod tests {
     }
 
     #[test]
+    fn there_are_no_more_contents_than_there_may_be() {
+        let mut shelf = Shelf::new(10, 2);
+        for name in ["a", "b"] {
+            assert_eq!(gone(&mut shelf, 1).unwrap(), Vec::<String>::new());
+            shelf.release(1);
+            shelf.put(key(name), entry(1));
+        }
+        assert_eq!(gone(&mut shelf, 1).unwrap(), ["a"]);
+    }
+
+    #[test]
     fn what_is_to_come_is_not_pushed_out_and_what_cannot_fit_pushes_nothing_out() {
-        let mut shelf = Shelf::new(10);
+        let mut shelf = Shelf::new(10, 3);
         shelf.put(key("a"), entry(3));
         assert_eq!(gone(&mut shelf, 6).unwrap(), Vec::<String>::new());
         assert_eq!(gone(&mut shelf, 5), None);
@@ -152,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_content_that_is_put_again_counts_once() {
-        let mut shelf = Shelf::new(10);
+        let mut shelf = Shelf::new(10, 3);
         shelf.put(key("a"), entry(3));
         shelf.put(key("a"), entry(4));
         assert_eq!((shelf.load(), shelf.taken, shelf.order.len()), ((1, 4), 4, 1));

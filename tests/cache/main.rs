@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod fills;
+mod remote;
 mod rights;
 mod room;
 mod silence;

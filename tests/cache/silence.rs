@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use image_service::{ErrorKind, ImageChange, ImageService as _, Visibility};
 
-use crate::site::{Site, bytes, far, of, owner};
+use crate::site::{Site, bytes, far, of, owner, until};
 use crate::upstream::{Mood, Upstream};
 
 const DOWN: Mood = Mood::Failing(ErrorKind::Unavailable);
@@ -105,6 +105,25 @@ async fn what_was_changed_or_deleted_through_us_is_not_shown_as_it_was() {
     assert_eq!(site.read(&owner(), &images[1]).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(site.read(&owner(), &images[2]).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(site.read(&owner(), &images[3]).await.unwrap(), bytes(5000, 3));
+}
+
+#[tokio::test]
+async fn an_image_that_is_deleted_while_its_data_is_awaited_is_not_remembered() {
+    let site = Site::held().await;
+    let id = site.image(Visibility::Public, &bytes(5000, 1)).await;
+    site.upstream.is_awaited();
+    let (shown, wanted) = (std::sync::Arc::clone(&site.shown), id.clone());
+    let reader = tokio::spawn(async move { shown.get(&owner(), &wanted, None).await.map(drop) });
+    // It has seen the image, and waits at the store.
+    until(|| site.upstream.reads() == (1, 0)).await;
+    site.shown.delete(&owner(), &id).await.unwrap();
+    site.upstream.goes_on();
+    reader.await.unwrap().unwrap();
+    site.upstream.give(10);
+    until(|| site.cache.status().fills == 1).await;
+    let site = site.again().await;
+    site.upstream.is_now(DOWN);
+    assert_eq!(site.shows(&owner(), &id).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]

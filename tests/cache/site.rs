@@ -41,6 +41,15 @@ pub(crate) fn bytes(length: usize, seed: usize) -> Bytes {
     (0..length).map(|at| u8::try_from((at * 7 + at / 251 + seed) % 251).unwrap()).collect::<Vec<u8>>().into()
 }
 
+pub(crate) fn raw(visibility: Visibility) -> NewImage {
+    NewImage {
+        disk_format: Some("raw".into()),
+        container_format: Some("bare".into()),
+        visibility: Some(visibility),
+        ..NewImage::default()
+    }
+}
+
 pub(crate) fn far() -> Arc<dyn ImageService> {
     let backend = Backend {
         name: "far".into(),
@@ -88,16 +97,10 @@ impl Site {
 
     /// Makes an image of the owner's with this data.
     pub(crate) async fn image(&self, visibility: Visibility, data: &Bytes) -> ImageId {
-        let new = NewImage {
-            disk_format: Some("raw".into()),
-            container_format: Some("bare".into()),
-            visibility: Some(visibility),
-            ..NewImage::default()
-        };
         let context =
             Context::new(Caller { roles: ["admin".to_owned()].into(), ..Caller::member_of("owner") }, "req");
         let upload = Some(Upload::from_bytes(data.clone()));
-        self.shown.create(&context, new, upload).await.unwrap().id
+        self.shown.create(&context, raw(visibility), upload).await.unwrap().id
     }
 
     pub(crate) async fn get(&self, context: &Context, id: &ImageId) -> Result<Download> {

@@ -32,9 +32,14 @@ pub(crate) struct Upstream {
     mood: Mutex<Mood>,
     /// Data has a piece for each permit, if it is held.
     pieces: Option<Arc<Semaphore>>,
+    /// Data that has been opened is given through here.
+    gate: Semaphore,
     wholes: AtomicUsize,
     parts: AtomicUsize,
 }
+
+/// More than are ever asked for at once.
+const OPEN: usize = 10_000;
 
 /// How many bytes a piece has.
 pub(crate) const PIECE: usize = 1000;
@@ -42,7 +47,8 @@ pub(crate) const PIECE: usize = 1000;
 impl Upstream {
     pub(crate) fn new(inner: Arc<dyn ImageService>) -> Self {
         let (wholes, parts) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { inner, mood: Mutex::new(Mood::Well), pieces: None, wholes, parts }
+        let (mood, gate) = (Mutex::new(Mood::Well), Semaphore::new(OPEN));
+        Self { inner, mood, pieces: None, gate, wholes, parts }
     }
 
     /// One whose data comes only when [`Upstream::give`] lets it.
@@ -57,6 +63,15 @@ impl Upstream {
     /// Lets so many pieces of data come.
     pub(crate) fn give(&self, pieces: usize) {
         self.pieces.as_ref().unwrap().add_permits(pieces);
+    }
+
+    /// Lets no data be given, though it may be opened, until it [goes on](Upstream::goes_on).
+    pub(crate) fn is_awaited(&self) {
+        assert_eq!(self.gate.forget_permits(OPEN), OPEN);
+    }
+
+    pub(crate) fn goes_on(&self) {
+        self.gate.add_permits(OPEN);
     }
 
     /// How often all of an image, and a part of one, was asked for.
@@ -99,9 +114,10 @@ impl ImageService for Upstream {
     }
 
     async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
-        if range.is_some() { &self.parts } else { &self.wholes }.fetch_add(1, Ordering::SeqCst);
         self.answers().await?;
         let mut download = self.inner.get(context, id, range).await?;
+        if range.is_some() { &self.parts } else { &self.wholes }.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.acquire().await.unwrap());
         let Some(data) = download.data.take() else { return Ok(download) };
         let (range, total) = (data.range.clone(), data.total);
         let mut bytes: Vec<u8> = data
