@@ -1,6 +1,7 @@
 //! Where the data of an image is to come from: a whole file, one that is being filled in, or the store.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use image_service::{ByteRange, Context, Data, Download, Error, ErrorKind, Image, ImageId, Result, Status};
@@ -131,54 +132,60 @@ impl Cache {
         range: Option<ByteRange>,
     ) -> Result<Download> {
         let seen = self.look(context, id).await?;
-        let image = &seen.image;
-        let Some(content) = self.content_of(image) else { return self.pass(context, id, range).await };
-        let total = content.size;
+        let Some(content) = self.content_of(&seen.image) else { return self.pass(context, id, range).await };
         let part = match range {
-            Some(range) => range.within(total)?,
-            None => 0..total,
+            Some(range) => range.within(content.size)?,
+            None => 0..content.size,
         };
-        let place = match self.place(image, &content, part.start) {
-            Place::Kept(entry) => {
-                if let Some(file) = self.opened(&content.key, &entry).await {
-                    self.note_use(context, &seen);
-                    self.0.counts.hits.count(1);
-                    let data = reader::of_whole(self, Arc::new(file), part, total);
-                    return Ok(Download { image: seen.image, data: Some(data) });
-                }
-                // It has gone just now; what is there now counts.
-                self.place(image, &content, part.start)
+        let mut place = self.place(&seen.image, &content, part.start);
+        if let Place::Kept(entry) = &place {
+            if let Some(file) = self.opened(&content.key, entry).await {
+                self.note_use(context, &seen);
+                self.0.counts.hits.count(1);
+                let data = reader::of_whole(self, Arc::new(file), part, content.size);
+                return Ok(Download { image: seen.image, data: Some(data) });
             }
-            other => other,
+            // It has gone just now; what is there now counts.
+            place = self.place(&seen.image, &content, part.start);
+        }
+        let Some(data) = self.read_along(context, &seen, &content, part, place).await? else {
+            self.0.counts.passed.count(1);
+            return self.pass(context, id, range).await;
         };
+        Ok(Download { image: seen.image, data: Some(data) })
+    }
+
+    /// Opens data that is being filled in, by this reader or by another. `None` if the store must be asked instead.
+    async fn read_along(
+        &self,
+        context: &Context,
+        seen: &Seen,
+        content: &Content,
+        part: Range<u64>,
+        place: Place,
+    ) -> Result<Option<Data>> {
+        let id = &seen.image.id;
         let (fill, progress, role) = match place {
-            Place::Kept(_) | Place::Store => {
-                self.0.counts.passed.count(1);
-                return self.pass(context, id, range).await;
-            }
+            Place::Kept(_) | Place::Store => return Ok(None),
             Place::Joined(fill, progress) => (fill, progress, Role::Follower),
             Place::Begun(fill, progress, gone) => {
                 self.begin(context, id, &fill, gone);
                 (fill, progress, Role::Leader)
             }
         };
-        let Some((file, progress)) = follow(&fill, progress, role).await? else {
-            self.0.counts.passed.count(1);
-            return self.pass(context, id, range).await;
-        };
+        let Some((file, progress)) = follow(&fill, progress, role).await? else { return Ok(None) };
         match role {
             Role::Leader => {
                 self.0.counts.misses.count(1);
-                self.remember(context, &seen);
+                self.remember(context, seen);
             }
             Role::Follower => {
                 self.0.counts.followed.count(1);
-                self.note_use(context, &seen);
+                self.note_use(context, seen);
             }
         }
-        let (cache, context, id, left) = (self.clone(), context.clone(), id.clone(), part);
-        let data: Data = Follower { cache, context, id, file, progress, left, total }.into_data();
-        Ok(Download { image: seen.image, data: Some(data) })
+        let (cache, context, id, total) = (self.clone(), context.clone(), id.clone(), content.size);
+        Ok(Some(Follower { cache, context, id, file, progress, left: part, total }.into_data()))
     }
 
     async fn pass(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
