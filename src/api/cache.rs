@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::answer;
 use super::exchange::Call;
 use super::fault::Fault;
+use super::policy::{Policy, Roles};
 use super::unserved::{self, Part};
 use crate::cache::{Cache, CachedImage, Extent};
 
@@ -40,17 +41,7 @@ pub(super) enum Deed {
 /// Answers what is asked of the cache.
 pub(super) async fn answer(call: &Call, deed: Deed, id: &ImageId) -> Result<Response, Fault> {
     let Some(cache) = &call.front.cache else { return unserved::answer(call, Part::Cache, id).await };
-    let policy = call.policy();
-    let (roles, what) = match deed {
-        Deed::List | Deed::Nodes => (&policy.cache_list, "see what is cached"),
-        Deed::Queue => (&policy.cache_image, "have images cached"),
-        Deed::Remove | Deed::Clear | Deed::Clean | Deed::Prune => {
-            (&policy.cache_delete, "remove images from the cache")
-        }
-        Deed::ListOf(_) | Deed::QueueAsBefore | Deed::RemoveFrom(_) | Deed::ClearOf(_) => {
-            (&policy.manage_image_cache, "manage the cache")
-        }
-    };
+    let (roles, what) = rule(call.policy(), deed);
     call.permit(roles, what)?;
     match deed {
         Deed::List => Ok(json(&json!({
@@ -82,6 +73,20 @@ pub(super) async fn answer(call: &Call, deed: Deed, id: &ImageId) -> Result<Resp
         Deed::Nodes => {
             call.visible(id).await?;
             Ok(json(&json!([])))
+        }
+    }
+}
+
+/// Who may do it, and what it is called.
+fn rule(policy: &Policy, deed: Deed) -> (&Roles, &'static str) {
+    match deed {
+        Deed::List | Deed::Nodes => (&policy.cache_list, "see what is cached"),
+        Deed::Queue => (&policy.cache_image, "have images cached"),
+        Deed::Remove | Deed::Clear | Deed::Clean | Deed::Prune => {
+            (&policy.cache_delete, "remove images from the cache")
+        }
+        Deed::ListOf(_) | Deed::QueueAsBefore | Deed::RemoveFrom(_) | Deed::ClearOf(_) => {
+            (&policy.manage_image_cache, "manage the cache")
         }
     }
 }
