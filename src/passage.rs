@@ -11,13 +11,19 @@
 //! given out it is seen to that it is in memory, where that may take its time. Between the two the system may forget
 //! it again, when it is very short of memory; then one task waits for the disk once.
 //!
+//! How the bytes are moved was measured (`tests/bench`), on loopback and 2 processors. Turns of 512 KiB leave the receiver
+//! room to keep up, which saves both sides waits: with 8 downloads, 6.8 GiB/s where turns of 4 MiB gave 5.4. A download
+//! that is alone sends full packets only (`TCP_CORK`): 2.6 GiB/s instead of 1.6, as its receiver is not woken for each
+//! small one. Where there are several it always finds something, and is only slowed down by that: 3.5 GiB/s.
+//!
 //! Used by the API, which has the files, and by the server, which has the sockets.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -29,25 +35,61 @@ use rustix::io::ReadWriteFlags;
 /// The longest piece.
 const PIECE: usize = 4 << 20;
 
+/// The most that is moved at once. Then others are to have their turn.
+pub const TURN: usize = 512 << 10;
+
 /// Stands for pieces of files. Takes no memory, as nobody reads it.
 static STAND_IN: [u8; PIECE] = [0; PIECE];
 
 /// How far apart the bytes are by which a piece is judged to be in memory.
-const STRIDE: usize = 128 << 10;
+const STRIDE: usize = 1 << 20;
 
 /// How much is read at a time of what is not.
 const READ: usize = 256 << 10;
 
+/// How many files are on their way in this process.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
 /// One connection's. Clones are the same passage.
 #[derive(Debug, Clone, Default)]
-pub struct Passage(Arc<Mutex<VecDeque<Piece>>>);
+pub struct Passage(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    pieces: VecDeque<Piece>,
+    /// Whether the socket keeps back what does not fill a packet.
+    is_corked: bool,
+}
 
 /// A piece that has been given out.
 #[derive(Debug)]
 struct Piece {
-    part: Arc<FilePart>,
+    way: Arc<Way>,
     offset: u64,
     left: usize,
+    /// Whether the file ends with it.
+    is_last: bool,
+}
+
+/// A file on its way.
+#[derive(Debug)]
+struct Way(FilePart);
+
+impl Way {
+    fn of(part: FilePart) -> Self {
+        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+        Self(part)
+    }
+
+    fn is_alone() -> bool {
+        UNDER_WAY.load(Ordering::Relaxed) < 2
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Passage {
@@ -59,19 +101,21 @@ impl Passage {
         length: u64,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let (passage, offset) = (self.clone(), part.offset());
-        try_unfold((passage, Arc::new(part), offset, length), async |(passage, part, offset, left)| {
-            let length = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-            if length == 0 {
-                return Ok(None);
-            }
-            warm(&part, offset, length).await?;
-            passage.queue().push_back(Piece { part: Arc::clone(&part), offset, left: length });
-            let (offset, left) = (offset + length as u64, left - length as u64);
-            Ok(Some((
-                Bytes::from_static(STAND_IN.get(..length).unwrap_or(&STAND_IN)),
-                (passage, part, offset, left),
-            )))
-        })
+        try_unfold(
+            (passage, Arc::new(Way::of(part)), offset, length),
+            async |(passage, way, offset, left)| {
+                let length = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+                if length == 0 {
+                    return Ok(None);
+                }
+                warm(&way, offset, length).await?;
+                let (next, rest) = (offset + length as u64, left - length as u64);
+                let piece = Piece { way: Arc::clone(&way), offset, left: length, is_last: rest == 0 };
+                passage.queue().pieces.push_back(piece);
+                let stand_in = Bytes::from_static(STAND_IN.get(..length).unwrap_or(&STAND_IN));
+                Ok(Some((stand_in, (passage, way, next, rest))))
+            },
+        )
     }
 
     /// Moves bytes into `socket`, which must not block, in place of `most` that stand for them. Gives how many.
@@ -79,26 +123,32 @@ impl Passage {
     /// # Errors
     /// `WouldBlock` if the socket takes nothing now; `UnexpectedEof` if the file has become shorter; the system's others.
     pub fn carry(&self, socket: impl AsFd, most: usize) -> io::Result<usize> {
-        let mut queue = self.queue();
-        let Some(piece) = queue.front_mut() else {
+        let (mut queue, socket) = (self.queue(), socket.as_fd());
+        let Queue { pieces, is_corked } = &mut *queue;
+        let Some(piece) = pieces.front_mut() else {
             return Err(io::Error::other("bytes that stand for a file's come without a file"));
         };
-        let mut offset = piece.offset;
-        let file = piece.part.file();
-        let moved = rustix::fs::sendfile(socket, file, Some(&mut offset), most.min(piece.left))?;
+        let corks = Way::is_alone() && !(piece.is_last && piece.left < TURN);
+        cork(socket, is_corked, corks)?;
+        let (part, mut offset) = (&piece.way.0, piece.offset);
+        let moved =
+            rustix::fs::sendfile(socket, part.file(), Some(&mut offset), most.min(piece.left).min(TURN))?;
         if moved == 0 {
             return Err(shorter());
         }
         piece.offset = offset;
         piece.left = piece.left.saturating_sub(moved);
-        piece.part.moved(moved as u64);
+        part.moved(moved as u64);
         if piece.left == 0 {
-            queue.pop_front();
+            if piece.is_last {
+                cork(socket, is_corked, false)?;
+            }
+            pieces.pop_front();
         }
         Ok(moved)
     }
 
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Piece>> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,13 +159,22 @@ pub fn stands_in(bytes: &[u8]) -> bool {
     STAND_IN.as_ptr_range().contains(&bytes.as_ptr())
 }
 
+/// Has a socket keep back what does not fill a packet, or send it.
+fn cork(socket: BorrowedFd<'_>, is_corked: &mut bool, corks: bool) -> io::Result<()> {
+    if *is_corked != corks {
+        rustix::net::sockopt::set_tcp_cork(socket, corks)?;
+        *is_corked = corks;
+    }
+    Ok(())
+}
+
 /// Sees to it that a piece is in memory.
-async fn warm(part: &Arc<FilePart>, offset: u64, length: usize) -> io::Result<()> {
-    if is_warm(part.file(), offset, length) {
+async fn warm(way: &Arc<Way>, offset: u64, length: usize) -> io::Result<()> {
+    if is_warm(way.0.file(), offset, length) {
         return Ok(());
     }
-    let part = Arc::clone(part);
-    tokio::task::spawn_blocking(move || read(part.file(), offset, length)).await.map_err(io::Error::other)?
+    let way = Arc::clone(way);
+    tokio::task::spawn_blocking(move || read(way.0.file(), offset, length)).await.map_err(io::Error::other)?
 }
 
 /// Whether a piece is in memory, going by some of its bytes. Does not wait for the disk.

@@ -4,10 +4,10 @@
 
 #[path = "tls/authority.rs"]
 mod authority;
-#[path = "serve/damaged.rs"]
-mod damaged;
 #[path = "serve/cache.rs"]
 mod cache;
+#[path = "serve/damaged.rs"]
+mod damaged;
 #[path = "serve/imports.rs"]
 mod imports;
 #[path = "serve/killed.rs"]

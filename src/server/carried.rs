@@ -8,28 +8,38 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::passage::{self, Passage};
+use crate::passage::{self, Passage, TURN};
 
 /// A socket that has its passage carry what stands for a file.
 #[derive(Debug)]
 pub(super) struct Carried {
     stream: TcpStream,
     passage: Passage,
+    /// How much has been moved since others had their turn.
+    turn: usize,
 }
 
 impl Carried {
     /// Wraps a socket.
     pub(super) fn new(stream: TcpStream, passage: Passage) -> Self {
-        Self { stream, passage }
+        Self { stream, passage, turn: 0 }
     }
 
-    fn poll_carry(&self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
+    fn poll_carry(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
+        if self.turn >= TURN {
+            self.turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             ready!(self.stream.poll_write_ready(cx))?;
             match self.stream.try_io(Interest::WRITABLE, || self.passage.carry(self.stream.as_fd(), most)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                outcome => return Poll::Ready(outcome),
+                outcome => {
+                    self.turn = self.turn.saturating_add(*outcome.as_ref().unwrap_or(&0));
+                    return Poll::Ready(outcome);
+                }
             }
         }
     }
