@@ -50,7 +50,7 @@ FEATURES: Mapping[str, tuple[Target, ...]] = {
     "image-feature-enabled.http_store_enabled": TARGETS,
     "image-feature-enabled.store_weight_enabled": TARGETS,
     "image-feature-enabled.os_glance_reserved": TARGETS,
-    "image.image_caching_enabled": ("baseline",),
+    "image.image_caching_enabled": TARGETS,
 }
 # And what a service has in every round but the lax one.
 STRICT = ("image-feature-enabled.do_secure_hash", "image-feature-enabled.image_format_enforcement")
@@ -156,6 +156,8 @@ allow_networks = ["127.0.0.0/8"]
         fetch = {"ports": [self.files.port], "allow_networks": ["127.0.0.0/8"]}
         web = {"path": str(self.home / "portico" / "web"), "fetch": fetch}
         backends += f'[[backend]]\nname = "web"\nkind = "web"\noptions = {toml(web)}\n'
+        cache = {"path": str(self.home / "portico" / "cache")}
+        backends += f'[[backend]]\nname = "cache"\nkind = "local"\nrole = "cache"\noptions = {toml(cache)}\n'
         if self.round == "limits":
             limits = {"credential": self._sees_all_limits(), "service_type": "image", "region": REGION}
             settings += f"[quotas]\nkeystone = {toml(limits)}\n"
@@ -184,7 +186,7 @@ allow_networks = ["127.0.0.0/8"]
 
     def _directory(self, name: str) -> str:
         path = str(self.home / "portico" / name)
-        return f'[[backend]]\nname = "{name}"\nkind = "local"\noptions = {toml({"path": path})}\n'
+        return f'[[backend]]\nname = "{name}"\nkind = "local"\ncached = true\noptions = {toml({"path": path})}\n'
 
     def _glance(self, name: str, **options: Any) -> Glance:
         authtoken = {
