@@ -1,4 +1,4 @@
-//! A socket on which files can be sent without looking at them: see [`passage`](crate::passage).
+//! A socket on which files can be sent without looking at them: see [`crate::passage`].
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd as _;
