@@ -10,6 +10,7 @@
 
 mod carried;
 mod connection;
+mod lasting;
 mod patience;
 mod signals;
 pub mod tls;

@@ -22,7 +22,7 @@ use image_service::FilePart;
 use portico::passage::Passage;
 use portico::server::{Server, Settings, Stop};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -198,4 +198,35 @@ async fn a_client_that_leaves_leaves_nothing_open() {
         }
     };
     timeout(PATIENCE, gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_end_of_a_file_still_comes_when_the_server_ends_and_the_client_is_slow() {
+    // So much that the sockets do not take all of it, and so little that it is all handed over at once.
+    let length = 4 * MIB - 5;
+    let mut cut = Vec::new();
+    for connection in ["close", "keep-alive"] {
+        let site = Site::new();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let mut stream = socket.connect(site.address).await.unwrap();
+        let head = format!("GET /5/{length} HTTP/1.1\r\nhost: a\r\nconnection: {connection}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Nothing is moved any more: whatever is left waits for the client.
+        let mut before = 0;
+        let settled = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let now = site.moved.load(Ordering::SeqCst);
+                if now > 0 && now == before {
+                    return now;
+                }
+                before = now;
+            }
+        };
+        cut.push(timeout(PATIENCE, settled).await.unwrap() < length);
+        site.stop.drain();
+        assert!(body(&mut stream).await == pattern(5..5 + length), "{connection}");
+    }
+    assert_eq!(cut, [true, true], "the sockets took all of it at once, so that nothing was tried");
 }

@@ -1,6 +1,5 @@
 //! One connection, from its first byte to its close.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use super::carried::Carried;
+use super::lasting::Lasting;
 use super::patience::Patient;
 use super::tls::Tls;
 use super::{Settings, Stop};
@@ -74,11 +74,11 @@ where
         }
         router.clone().oneshot(request.map(Body::new)).boxed()
     });
-    let mut connection = builder(&settings).serve_connection(TokioIo::new(stream), service);
+    let mut connection = builder(&settings).serve_connection(TokioIo::new(Lasting::new(stream)), service);
     let mut asked = false;
     let ended = loop {
         tokio::select! {
-            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+            ended = &mut connection => break ended,
             () = stop.drain.cancelled(), if !asked => {
                 asked = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
@@ -87,7 +87,7 @@ where
     };
     match ended {
         Err(error) => tracing::debug!(error = %error, "a connection was cut off"),
-        Ok(()) => close(connection.into_parts().io.into_inner(), &stop).await,
+        Ok(()) => close(connection.into_parts().io.into_inner().into_inner(), &stop).await,
     }
 }
 
