@@ -129,6 +129,8 @@ struct State {
     shelf: Shelf,
     memory: Memory,
     fills: HashMap<Key, Arc<Fill>>,
+    /// How many writes are under way, by image. Nothing is learned of an image meanwhile.
+    writing: HashMap<ImageId, usize>,
     /// Nothing is filled in until then.
     rest_until: Option<Instant>,
     /// What has changed and was not written down.
@@ -155,6 +157,7 @@ impl Cache {
             shelf,
             memory,
             fills: HashMap::new(),
+            writing: HashMap::new(),
             rest_until: None,
             touched: BTreeSet::new(),
             forgotten: BTreeSet::new(),

@@ -223,8 +223,8 @@ async fn pour(
             fill.advance(|progress| progress.filled = size);
             Ok::<_, End>(hasher)
         };
-        let (written, next) = tokio::join!(write, source.gather());
-        (hasher, batch) = (written?, next?);
+        let next = async { source.gather().await.map_err(End::from) };
+        (hasher, batch) = tokio::try_join!(write, next)?;
         if fill.progress.receiver_count() > 0 {
             alone_since = None;
         } else if alone_since.get_or_insert_with(Instant::now).elapsed() > cache.settings().alone {

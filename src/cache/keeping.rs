@@ -17,7 +17,11 @@ impl Cache {
         let mut state = self.state();
         state.fills.remove(&content.key);
         state.shelf.release(content.size);
-        if let Some(entry) = entry {
+        if let Some(mut entry) = entry {
+            // Its image may have been deleted meanwhile.
+            if state.memory.of_key(&content.key).next().is_none() {
+                entry.orphaned_at = Some(self.now());
+            }
             state.shelf.put(content.key.clone(), entry);
         }
         if lost {
@@ -32,10 +36,10 @@ impl Cache {
         }
         let (index, files) = (self.index(), self.files());
         let removed = blocking(move || {
-            // The row first: a file without one is removed with the next start.
-            index.erase(&gone, &[])?;
+            // Also when the index cannot be written, as on a full disk: room is what is wanted, and a row without a file
+            // goes with the next start.
             gone.iter().for_each(|(_, entry)| files.remove_whole(&entry.file));
-            Ok(())
+            index.erase(&gone, &[])
         });
         report(removed.await);
     }
@@ -58,7 +62,12 @@ impl Cache {
         };
         if written {
             let (index, id, _turn) = (self.index(), id.clone(), self.turn().await);
-            report(blocking(move || index.erase(&[], &[id])).await);
+            let gone = id.clone();
+            let done = blocking(move || index.erase(&[], &[gone])).await;
+            if done.is_err() {
+                self.state().forgotten.insert(id);
+            }
+            report(done);
         }
         known
     }
@@ -100,12 +109,16 @@ impl Cache {
         if contents.is_empty() && images.is_empty() && forgotten.is_empty() {
             return;
         }
-        let index = self.index();
+        let (index, gone) = (self.index(), forgotten.clone());
         let done = blocking(move || {
-            index.erase(&[], &forgotten)?;
+            index.erase(&[], &gone)?;
             index.put(&contents, &images)
         });
-        report(done.await);
+        let done = done.await;
+        if done.is_err() {
+            self.state().forgotten.extend(forgotten);
+        }
+        report(done);
     }
 
     /// Writes down what has changed, and removes what was kept for a while after its images, until the cache closes.

@@ -84,7 +84,7 @@ impl Cache {
     fn learn(&self, context: &Context, image: &Image, written: u64) {
         let now = self.now();
         let mut state = self.state();
-        if self.written(&image.id) != written {
+        if self.written(&image.id) != written || state.writing.contains_key(&image.id) {
             return;
         }
         let known = state.memory.get(&image.id).is_some();
@@ -99,6 +99,8 @@ impl Cache {
     pub(super) async fn missed(&self, context: &Context, id: &ImageId, deleted: bool) {
         let (gone, known) = {
             let mut state = self.state();
+            // Who has looked before may have seen what is not there any more.
+            self.note_write(id);
             let known = state.memory.get(id).is_some();
             (state.memory.hidden(&context.caller, id) || deleted, known)
         };
@@ -142,7 +144,7 @@ impl Cache {
             if let Some(file) = self.opened(&content.key, entry).await {
                 self.note_use(context, &seen);
                 self.0.counts.hits.count(1);
-                let data = reader::of_whole(self, Arc::new(file), part, content.size);
+                let data = reader::of_whole(self, &content.key, Arc::new(file), part, content.size);
                 return Ok(Download { image: seen.image, data: Some(data) });
             }
             // It has gone just now; what is there now counts.
@@ -169,16 +171,15 @@ impl Cache {
             Place::Kept(_) | Place::Store => return Ok(None),
             Place::Joined(fill, progress) => (fill, progress, Role::Follower),
             Place::Begun(fill, progress, gone) => {
+                // At once: what is filled in belongs to this image also if nobody waits for it.
+                self.remember(context, seen);
                 self.begin(context, id, &fill, gone);
                 (fill, progress, Role::Leader)
             }
         };
         let Some((file, progress)) = follow(&fill, progress, role).await? else { return Ok(None) };
         match role {
-            Role::Leader => {
-                self.0.counts.misses.count(1);
-                self.remember(context, seen);
-            }
+            Role::Leader => self.0.counts.misses.count(1),
             Role::Follower => {
                 self.0.counts.followed.count(1);
                 self.note_use(context, seen);
@@ -196,7 +197,8 @@ impl Cache {
     pub(super) fn remember(&self, context: &Context, seen: &Seen) {
         let (now, image) = (self.now(), &seen.image);
         let mut state = self.state();
-        if self.written(&image.id) == seen.written && state.memory.get(&image.id).is_none() {
+        let is_current = self.written(&image.id) == seen.written && !state.writing.contains_key(&image.id);
+        if is_current && state.memory.get(&image.id).is_none() {
             let forgotten = state.memory.shown(&context.caller, image, now);
             state.forgotten.extend(forgotten);
         }
@@ -275,7 +277,7 @@ async fn follow(
         Some(End::Broken(kind, message)) if !state.opened => {
             // What a store answers to one caller says nothing of another; that it is silent does. If another content lies
             // there by now, that is what is wanted.
-            if (role == Role::Leader && kind != ErrorKind::Conflict) || kind.is_silence() {
+            if (role == Role::Leader && kind != ErrorKind::Conflict) || is_silent(kind) {
                 return Err(Error::new(kind, message));
             }
             Ok(None)
@@ -286,5 +288,9 @@ async fn follow(
 
 /// Whether what is remembered may stand in for this answer. A store that wants other credentials has answered.
 fn is_silence(error: &Error) -> bool {
-    error.kind().is_silence() && error.kind() != ErrorKind::Unauthenticated
+    is_silent(error.kind())
+}
+
+fn is_silent(kind: ErrorKind) -> bool {
+    kind.is_silence() && kind != ErrorKind::Unauthenticated
 }

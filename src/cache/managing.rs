@@ -112,7 +112,8 @@ impl Cache {
             let queued = if extent == Extent::Kept { 0 } else { std::mem::take(&mut state.queue).len() };
             let all = state.shelf.iter().map(|(key, _)| key.clone());
             let keys: Vec<Key> = if extent == Extent::Queued { Vec::new() } else { all.collect() };
-            let cached = state.memory.iter().filter(|known| keys.contains(&known.key)).count();
+            let is_kept = |key: &Key| extent != Extent::Queued && state.shelf.get(key).is_some();
+            let cached = state.memory.iter().filter(|known| is_kept(&known.key)).count();
             (cached, queued, keys)
         };
         for key in keys {
@@ -190,9 +191,11 @@ impl Cache {
         let seen = self.look(context, id).await?;
         let Some(content) = self.content_of(&seen.image) else { return Ok(()) };
         let mut progress: watch::Receiver<Progress> = match self.place(&seen.image, &content, 0) {
-            Place::Kept(_) | Place::Store => return Ok(()),
+            Place::Kept(_) => return Ok(()),
+            Place::Store => return Err(Error::new(ErrorKind::Unavailable, "the cache does not take it now")),
             Place::Joined(_, progress) => progress,
             Place::Begun(fill, progress, gone) => {
+                self.remember(context, &seen);
                 self.begin(context, id, &fill, gone);
                 progress
             }

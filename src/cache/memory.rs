@@ -78,6 +78,11 @@ impl Memory {
             hits: 0,
             used_at: 0,
         });
+        let known = &remembered.image;
+        if known.visibility != image.visibility || known.owner != image.owner {
+            // Who has seen it so may not see it now.
+            remembered.seen_by.clear();
+        }
         (remembered.key, remembered.image, remembered.shown_at) = (content.key, image.clone(), now);
         if let Some(project) = &caller.project {
             remembered.seen_by.insert(project.clone(), now);

@@ -42,18 +42,15 @@ impl Shown {
         image: impl Fn(&T) -> Option<&Image> + Send,
     ) -> Result<T> {
         let cache = &self.0;
+        let _writing = Writing::begin(cache, id);
         let written = cache.note_write(id);
         let known = cache.forget(id).await;
         let answer = work.await;
-        let Some(mut known) = known else {
-            cache.note_write(id);
-            return answer;
-        };
+        let Some(mut known) = known else { return answer };
         let now = cache.now();
         let mut state = cache.state();
         // Another write has come between, so what this one says may be of the past.
         let latest = cache.written(id) == written;
-        cache.note_write(id);
         match &answer {
             Ok(done) if latest => {
                 if let Some(image) = image(done) {
@@ -69,6 +66,33 @@ impl Shown {
         }
         drop(state);
         answer
+    }
+}
+
+/// A write under way, until this goes, also when nobody waits for its end any more.
+struct Writing<'a> {
+    cache: &'a Cache,
+    id: &'a ImageId,
+}
+
+impl<'a> Writing<'a> {
+    fn begin(cache: &'a Cache, id: &'a ImageId) -> Self {
+        *cache.state().writing.entry(id.clone()).or_default() += 1;
+        Self { cache, id }
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let mut state = self.cache.state();
+        // Whoever has looked before or meanwhile may have seen the image as it was.
+        self.cache.note_write(self.id);
+        if let Some(count) = state.writing.get_mut(self.id) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                state.writing.remove(self.id);
+            }
+        }
     }
 }
 
@@ -160,8 +184,9 @@ impl Sharing for Shown {
 
     async fn remove_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<()> {
         let answer = self.sharing_below()?.remove_member(context, id, member).await;
-        // Also if it is not known what became of it.
-        if answer.as_ref().map_or_else(|error| error.kind().is_silence(), |()| true) {
+        // Also if it is not known what became of it, or if it was none already.
+        let may_be_gone = |error: &Error| error.kind().is_silence() || error.kind() == ErrorKind::NotFound;
+        if answer.as_ref().map_or_else(may_be_gone, |()| true) {
             self.0.note_write(id);
             self.0.state().memory.withdrawn(id, member);
             self.0.flush().await;

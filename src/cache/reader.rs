@@ -13,20 +13,29 @@ use futures::StreamExt as _;
 use image_service::{ByteRange, ByteStream, Context, Data, Error, ErrorKind, FilePart, ImageId, Result};
 use tokio::sync::watch;
 
+use super::content::Key;
 use super::fill::{End, Progress};
 use super::{Cache, blocking};
 
 /// The bytes of `range` of a whole file.
-pub(super) fn of_whole(cache: &Cache, file: Arc<File>, range: Range<u64>, total: u64) -> Data {
+pub(super) fn of_whole(cache: &Cache, key: &Key, file: Arc<File>, range: Range<u64>, total: u64) -> Data {
     let (piece, end, source) = (cache.settings().piece(), range.end, Arc::clone(&file));
-    let counts = cache.counts();
+    let (counts, key, keeper) = (cache.counts(), key.clone(), cache.clone());
     let stream = futures::stream::try_unfold(range.start, move |at| {
         let (file, counts) = (Arc::clone(&source), Arc::clone(&counts));
+        let (key, keeper) = (key.clone(), keeper.clone());
         async move {
             if at >= end {
                 return Ok(None);
             }
-            let bytes = read(file, at, piece.min(end.saturating_sub(at))).await?;
+            let bytes = match read(file, at, piece.min(end.saturating_sub(at))).await {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    // The store has it still; the next reader is to get it from there.
+                    keeper.drop_content(&key).await;
+                    return Err(error);
+                }
+            };
             counts.bytes.count(bytes.len() as u64);
             let next = at.saturating_add(bytes.len() as u64);
             Ok(Some((bytes, next)))

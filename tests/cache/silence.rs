@@ -137,3 +137,41 @@ async fn an_image_that_its_store_has_lost_is_not_shown_when_the_store_falls_sile
     assert_eq!(site.read(&owner(), &id).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(site.files(), (1, 0), "its data is kept for a while");
 }
+
+#[tokio::test]
+async fn what_is_seen_of_an_image_while_it_is_being_changed_is_not_remembered() {
+    let site = Site::open().await;
+    let id = site.image(Visibility::Public, &bytes(5000, 1)).await;
+    site.read(&owner(), &id).await.unwrap();
+    site.upstream.is_now(Mood::Hanging);
+    let context = owner();
+    let mut change = site.shown.delete(&context, &id);
+    // It has been begun, and nobody knows how far it is.
+    for _ in 0..100 {
+        assert!(futures::poll!(change.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    site.upstream.is_now(Mood::Well);
+    site.shows(&owner(), &id).await.unwrap();
+    drop(change);
+    site.upstream.is_now(DOWN);
+    assert_eq!(site.shows(&owner(), &id).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    site.upstream.is_now(Mood::Well);
+    site.read(&owner(), &id).await.unwrap();
+    site.upstream.is_now(DOWN);
+    site.shows(&owner(), &id).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_saw_an_image_when_it_was_open_to_more_does_not_see_it_when_it_is_not() {
+    let site = Site::open().await;
+    let id = site.image(Visibility::Public, &bytes(5000, 1)).await;
+    site.read(&of("other"), &id).await.unwrap();
+    // Not through us, and the owner is the first to see it.
+    let narrower = ImageChange { visibility: Some(Visibility::Shared), ..ImageChange::default() };
+    site.upstream.update(&owner(), &id, narrower, None).await.unwrap();
+    site.shows(&owner(), &id).await.unwrap();
+    site.upstream.is_now(DOWN);
+    site.shows(&owner(), &id).await.unwrap();
+    assert_eq!(site.shows(&of("other"), &id).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
