@@ -1,13 +1,14 @@
 //! The directory of what this process keeps beside the images: who may have it, and what is where in it.
 //!
 //! It belongs to one process at a time. Each part that keeps something has files of its own in it, by the names that
-//! [`State::path`] is asked for, and those of SQLite are brought up to date by [`migrate`]. It must not know what the files
-//! hold.
+//! [`State::path`] is asked for. Those of SQLite are opened by [`open_database`], or brought up to date by [`migrate`]. It
+//! must not know what the files hold.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use image_service::{Error, ErrorKind, Result};
 use rusqlite::{Connection, TransactionBehavior};
@@ -58,6 +59,28 @@ impl State {
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+}
+
+/// How long to wait for another program that has a SQLite file just then.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Opens the SQLite file at `path`, makes it if it is not there, and takes the `steps` of its schema that it has not seen.
+///
+/// # Errors
+/// `Unavailable` if the file cannot be used, or is of a later version of this program.
+pub fn open_database(path: &Path, steps: &[&str]) -> Result<Connection> {
+    let failed = |error: rusqlite::Error| {
+        let message = format!("{} cannot be used", path.display());
+        Error::new(ErrorKind::Unavailable, message).with_source(error)
+    };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+    if !migrate(&mut connection, steps).map_err(failed)? {
+        let message = format!("{} is of a later version of this program", path.display());
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    }
+    Ok(connection)
 }
 
 /// Takes the steps of a SQLite file's schema that it has not seen, each of which is counted in its `user_version`. `false`

@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use image_service::{Error, ErrorKind, ImageId, Result};
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -13,7 +12,7 @@ use super::content::Key;
 use super::memory::Remembered;
 use super::record;
 use super::shelf::Entry;
-use crate::state::migrate;
+use crate::state::open_database;
 
 /// What brings an empty file to today's tables. A later version adds another step, and never changes one.
 const STEPS: &[&str] = &["
@@ -48,18 +47,7 @@ impl Index {
     /// # Errors
     /// `Unavailable` if the file cannot be used, or is of a later version of this program.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let failed = |error: rusqlite::Error| {
-            let message = format!("{} cannot be used", path.display());
-            Error::new(ErrorKind::Unavailable, message).with_source(error)
-        };
-        let mut connection = Connection::open(path).map_err(failed)?;
-        connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-        if !migrate(&mut connection, STEPS).map_err(failed)? {
-            let message = format!("{} is of a later version of this program", path.display());
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        }
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { connection: Mutex::new(open_database(path, STEPS)?) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
