@@ -22,6 +22,9 @@ use crate::store::Store;
 /// Pieces that wait for each of those who take them, beside the one in hand.
 const WAITING: usize = 1;
 
+/// After so many bytes a thread is left to others who wait for one.
+const TURN: usize = 16 << 20;
+
 /// How many bytes the disk is set to work on at once.
 const STRETCH: u64 = 8 << 20;
 
@@ -149,19 +152,27 @@ async fn feed(
     Ok(measure)
 }
 
-/// Has every piece taken in turn, on a thread for blocking work, into a state, and gives what that has become.
+/// Has every piece taken in turn, on a thread for blocking work, into a state, and gives what that has become. The
+/// thread is kept while pieces wait, so that whoever is slowest never stands still, but for no more than [`TURN`].
 async fn each<S: Send + 'static>(
     lanes: &Lanes,
     mut pieces: mpsc::Receiver<Piece>,
     mut state: S,
     take: fn(&mut S, &Piece) -> Result<()>,
 ) -> Result<S> {
-    while let Some(piece) = pieces.recv().await {
+    while let Some(first) = pieces.recv().await {
         let job = move || {
-            take(&mut state, &piece)?;
-            Ok(state)
+            take(&mut state, &first)?;
+            let mut taken = first.length();
+            while taken < TURN
+                && let Ok(piece) = pieces.try_recv()
+            {
+                take(&mut state, &piece)?;
+                taken = taken.saturating_add(piece.length());
+            }
+            Ok((state, pieces))
         };
-        state = lanes.run(job).await?;
+        (state, pieces) = lanes.run(job).await?;
     }
     Ok(state)
 }
