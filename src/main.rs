@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ use portico::metadefs::files::{self, Mode};
 use portico::metadefs::{self, Store};
 use portico::run::{self, Failure};
 use portico::server::Ending;
+use portico::server::threads::Threads;
 use portico::state::State;
 use portico::telemetry;
 use uuid::Uuid;
@@ -150,7 +152,11 @@ fn serve(file: &ConfigFile) -> ExitCode {
 fn run_to_the_end(loaded: Loaded) -> Result<Ending, Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::System)?;
-    let ending = runtime.block_on(run::run(loaded));
+    let threads = loaded.config.limits.threads.map_or_else(thread::available_parallelism, Ok);
+    let threads = threads.and_then(|count| Threads::start(count, LAST_WORK)).map_err(Failure::System)?;
+    let ending = runtime.block_on(run::run(loaded, threads.seats()));
+    // What connections have begun may still be at work on their threads. Both have the same time for it.
+    threads.stop();
     runtime.shutdown_timeout(LAST_WORK);
     ending
 }

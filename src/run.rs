@@ -27,6 +27,7 @@ use crate::imports::{self, Imports};
 use crate::metadefs::{self, Bounds, Metadefs};
 use crate::quotas::{Limits, Quotas, Unified};
 use crate::registry::Planned;
+use crate::server::threads::Seats;
 use crate::server::tls::{Flaw, Tls};
 use crate::server::{self, Ending, Server, Signals, Stop};
 use crate::state::State;
@@ -100,11 +101,11 @@ impl Failure {
     }
 }
 
-/// Serves what `loaded` describes until the process is told to end.
+/// Serves what `loaded` describes until the process is told to end, each client on one of the `seats`, if there are any.
 ///
 /// # Errors
 /// A [`Failure`] if the service cannot begin; then no client has been let in.
-pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
+pub async fn run(loaded: Loaded, seats: Seats) -> Result<Ending, Failure> {
     let Loaded { config, backends, cache, warnings } = loaded;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -132,7 +133,7 @@ pub async fn run(loaded: Loaded) -> Result<Ending, Failure> {
     let router = metrics::counted(api::router(front), Arc::clone(&metrics));
     let tls = open_tls(&config).await?;
     let (server, address) = bind("listen", config.listen, server_settings(&config))?;
-    let server = server.with_tls(tls.clone());
+    let server = server.with_tls(tls.clone()).with_seats(seats);
     let stop = Stop::default();
     let running =
         Running { federation, stop: stop.clone(), connections: server.connections(), cache: cache.clone() };

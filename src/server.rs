@@ -13,6 +13,7 @@ mod connection;
 mod lasting;
 mod patience;
 mod signals;
+pub mod threads;
 pub mod tls;
 
 use std::io;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use signals::Signals;
+use threads::Seats;
 use tls::Tls;
 
 /// How many connections the kernel keeps waiting to be accepted.
@@ -107,6 +109,7 @@ pub struct Server {
     listener: TcpListener,
     settings: Settings,
     tls: Option<Tls>,
+    seats: Seats,
     open: Connections,
 }
 
@@ -120,13 +123,20 @@ impl Server {
         // A restart must not wait for the last connections of the process before.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Self { listener: socket.listen(BACKLOG)?, settings, tls: None, open: Connections::default() })
+        let listener = socket.listen(BACKLOG)?;
+        Ok(Self { listener, settings, tls: None, seats: Seats::default(), open: Connections::default() })
     }
 
     /// The same, speaking TLS if `tls` says how. A handshake may take as long as a head.
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// The same, with its connections served on other threads, if `seats` has any.
+    #[must_use]
+    pub fn with_seats(self, seats: Seats) -> Self {
+        Self { seats, ..self }
     }
 
     /// The address that is bound, with the real port.
@@ -145,7 +155,7 @@ impl Server {
 
     /// Serves `router` until told to stop. Every task it has started has ended when it returns.
     pub async fn serve(self, router: Router, stop: Stop) -> Ending {
-        let Self { listener, settings, tls, open } = self;
+        let Self { listener, settings, tls, seats, open } = self;
         let settings = Arc::new(settings);
         let permits = Arc::new(Semaphore::new(settings.connections.get()));
         let mut connections = JoinSet::new();
@@ -156,11 +166,11 @@ impl Server {
                 Some(_) = connections.join_next() => continue,
                 accepted = accept(&listener, &permits) => accepted,
             };
-            let (router, settings, stop) = (router.clone(), Arc::clone(&settings), stop.clone());
-            let connection = connection::begin(stream, tls.clone(), router, settings, stop);
+            let (tls, router, settings, stop) =
+                (tls.clone(), router.clone(), Arc::clone(&settings), stop.clone());
             let counted = open.0.token();
-            connections.spawn(async move {
-                connection.await;
+            seats.give(&mut connections, stream, async move |stream| {
+                connection::begin(stream, tls, router, settings, stop).await;
                 drop((permit, counted));
             });
         }

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::{get, post};
 use futures::StreamExt as _;
+use portico::server::threads::{Seats, Threads};
 use portico::server::{Connections, Ending, Server, Settings, Stop};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -40,7 +41,12 @@ struct Running {
 
 impl Running {
     fn new(settings: Settings, router: Router) -> Self {
+        Self::seated(settings, Seats::default(), router)
+    }
+
+    fn seated(settings: Settings, seats: Seats, router: Router) -> Self {
         let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), settings).unwrap();
+        let server = server.with_seats(seats);
         let (address, connections, stop) = (server.address().unwrap(), server.connections(), Stop::default());
         let ending = tokio::spawn(server.serve(router, stop.clone()));
         Self { address, connections, stop, ending }
@@ -246,4 +252,76 @@ async fn open_connections_are_counted_until_they_close() {
     assert_eq!(rest(&mut first).await + &rest(&mut second).await, "");
     assert_eq!(running.ended().await, Ending::Drained);
     assert_eq!(connections.count(), 0);
+}
+
+/// Tells on which thread it is answered.
+fn whereabouts() -> Router {
+    Router::new().route("/", get(async || format!("({})", std::thread::current().name().unwrap_or_default())))
+}
+
+/// Asks who answers on this connection.
+async fn thread_of(stream: &mut TcpStream) -> String {
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    let text = until(stream, ")").await;
+    text.split_once('(').unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn connections_are_spread_over_the_threads_and_each_stays_on_its_own() {
+    let threads = Threads::start(NonZeroUsize::new(2).unwrap(), PATIENCE).unwrap();
+    let running = Running::seated(settings(), threads.seats(), whereabouts());
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let mut stream = running.connect().await;
+        let thread = thread_of(&mut stream).await;
+        streams.push((thread, stream));
+    }
+    let on =
+        |name: &str, streams: &[(String, TcpStream)]| streams.iter().filter(|(on, _)| on == name).count();
+    assert_eq!((on("serve-0)", &streams), on("serve-1)", &streams)), (2, 2));
+    for (thread, stream) in &mut streams {
+        assert_eq!(thread_of(stream).await, *thread);
+    }
+    // The next ones take the room of those that have gone.
+    let (gone, mut streams): (Vec<_>, Vec<_>) = streams.into_iter().partition(|(on, _)| on == "serve-1)");
+    for (_, mut stream) in gone {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        rest(&mut stream).await;
+    }
+    let connections = running.connections.clone();
+    let gone = async {
+        while connections.count() > 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, gone).await.unwrap();
+    for _ in 0..2 {
+        let mut stream = running.connect().await;
+        streams.push((thread_of(&mut stream).await, stream));
+    }
+    assert_eq!((on("serve-0)", &streams), on("serve-1)", &streams)), (2, 2));
+    running.stop.drain();
+    assert_eq!(running.ended().await, Ending::Drained);
+}
+
+#[tokio::test]
+async fn what_is_under_way_on_other_threads_is_waited_for_and_cut_like_any() {
+    for is_cut in [false, true] {
+        let threads = Threads::start(NonZeroUsize::MIN, PATIENCE).unwrap();
+        let (pieces, router) = dripping();
+        let running = Running::seated(settings(), threads.seats(), router);
+        let mut stream = running.ask(GET).await;
+        pieces.send("first").await.unwrap();
+        until(&mut stream, "first").await;
+        running.stop.drain();
+        if is_cut {
+            running.stop.cut();
+            assert_eq!(running.ended().await, Ending::Cut(1));
+        } else {
+            pieces.send("last").await.unwrap();
+            drop(pieces);
+            assert!(rest(&mut stream).await.contains("last"));
+            assert_eq!(running.ended().await, Ending::Drained);
+        }
+    }
 }

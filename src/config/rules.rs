@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -142,9 +143,11 @@ fn check_limits(config: &Config, document: &mut Document<'_>) {
             document.fault(&place.then(key), format!("must be from {least} to {most}"));
         }
     }
-    for (key, number, most) in
-        [("connections", limits.connections.get(), 1_000_000), ("headers", limits.headers.get(), 10_000)]
-    {
+    for (key, number, most) in [
+        ("connections", limits.connections.get(), 1_000_000),
+        ("headers", limits.headers.get(), 10_000),
+        ("threads", limits.threads.map_or(1, NonZeroUsize::get), 1024),
+    ] {
         if number > most {
             document.fault(&place.then(key), format!("must not be more than {most}"));
         }

@@ -225,6 +225,8 @@ fn image() -> String {
 pub struct Limits {
     /// Most connections at once; more wait until one ends. Default: 1024.
     pub connections: NonZeroUsize,
+    /// Threads that connections are served on, each on one of them. Default: as many as there are processors.
+    pub threads: Option<NonZeroUsize>,
     /// Most bytes of a request's head, its first line and headers, from 8 KiB to 1 MiB. Default: 64 KiB.
     pub head: ByteSize,
     /// Most headers of a request. Default: 200.
@@ -255,6 +257,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: number(1024),
+            threads: None,
             head: ByteSize::kib(64),
             headers: number(200),
             head_timeout: Duration::from_secs(30),
