@@ -13,10 +13,10 @@ use image_service::{Error, ErrorKind, HashAlgorithm, Hasher, MultiHash, Result};
 use tokio::sync::Notify;
 
 /// The least to make a trip for.
-const BATCH: usize = 256 << 10;
+const BATCH: usize = 128 << 10;
 
 /// The most that waits to be hashed.
-const BEHIND: usize = 1 << 20;
+const BEHIND: usize = 512 << 10;
 
 /// Up to so many bytes at the end are hashed at once: the trip would take longer.
 const FEW: usize = 8 << 10;

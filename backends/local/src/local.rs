@@ -152,7 +152,7 @@ impl ImageService for Local {
         let data = opened.data.map(|(file, range, total)| {
             let (file, lanes) = (Arc::new(file), Arc::clone(self.jobs.lanes()));
             let part = FilePart::new(Arc::clone(&file), range.start);
-            let stream = outlet::stream(lanes, file, &range, self.jobs.store().chunk_len());
+            let stream = outlet::stream(lanes, file, range.clone(), self.jobs.store().chunk_len());
             Data::new(range, total, stream).in_file(part)
         });
         Ok(Download { image: opened.image, data })

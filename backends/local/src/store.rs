@@ -3,7 +3,7 @@
 //! The rules of an image's life and of tenancy are the contract's. Every read-modify-write is one transaction.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -109,7 +109,7 @@ impl Store {
         };
         let range = range.map_or(Ok(0..total), |range| range.within(total))?;
         let failed = |error| failure::file("read image data", error);
-        let mut file = match File::open(self.directory.data_file(id)?) {
+        let file = match File::open(self.directory.data_file(id)?) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Deleted since the record was read, or else missing.
@@ -120,9 +120,6 @@ impl Store {
         };
         if file.metadata().map_err(failed)?.len() != total {
             return Err(damaged(id, "not of its recorded size"));
-        }
-        if range.start > 0 {
-            file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
         }
         Ok(Opened { image, data: Some((file, range, total)) })
     }

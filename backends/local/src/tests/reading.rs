@@ -60,6 +60,23 @@ async fn a_reader_keeps_its_data_whole_when_the_image_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_not_in_memory_is_read_from_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = open(&directory).await;
+    let id = stored(&local, 300_000).await;
+    let path = directory.path().join("data").join(id.as_str());
+    for range in [None, Some(ByteRange::Between(100_001, 250_000))] {
+        let file = fs::File::open(&path).unwrap();
+        file.sync_all().unwrap();
+        // Where files always are in memory this has no effect.
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        let data = local.get(&admin(), &id, range).await.unwrap();
+        let expected = if range.is_some() { &pattern(300_000)[100_001..=250_000] } else { &pattern(300_000) };
+        assert_eq!(read(data).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_becomes_shorter_ends_the_stream_in_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let local = open(&directory).await;
@@ -71,7 +88,7 @@ async fn a_file_that_becomes_shorter_ends_the_stream_in_an_error() {
     let items: Vec<Result<Bytes>> = stream.collect().await;
     let (last, whole) = items.split_last().unwrap();
     assert_eq!(last.as_ref().unwrap_err().kind(), ErrorKind::Corrupt);
-    assert!(whole.len() <= 3 && whole.iter().all(Result::is_ok));
+    assert!(whole.len() <= 4 && whole.iter().all(Result::is_ok));
 }
 
 #[tokio::test]
@@ -107,6 +124,6 @@ async fn a_consumer_that_waits_makes_the_reader_wait() {
     let path = directory.path().join("data").join(id.as_str());
     fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
     let items: Vec<Result<Bytes>> = stream.collect().await;
-    assert_eq!(items.iter().filter(|item| item.is_ok()).count(), 1, "one piece is read ahead");
+    assert!(items.iter().filter(|item| item.is_ok()).count() <= 1, "one piece is read ahead at most");
     assert!(items.last().unwrap().is_err());
 }
