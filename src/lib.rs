@@ -25,19 +25,19 @@
 //! document           TOML text to values, with the key and line of each fault: for config, registry, auth
 //! federation         many backends as one service
 //! tenancy            one backend below a ceiling of visibility, and with other names of projects
-//! hashing            data hashed off the async threads while it passes
 //! crates/keystone    a client of Keystone, for auth, and for backends that need a token of their own
 //! backends/*         memory, local, http, web: they know the contract and never each other
 //! image-service      the contract: verbs, nouns, errors, query
 //! crates/format      what image data is, for the federation, which refuses it, and the contract, which measures it
 //! crates/catalogue   records of images in SQLite, for the backends that keep their own
+//! crates/hashing     data hashed off the async threads while it passes, for the federation, locations and web
 //! crates/fetch       URLs that clients name, fetched from where they may be, for web and for the imports
 //! ```
 //!
 //! | room | must never know |
 //! |---|---|
 //! | `image-service` | HTTP, TOML, which backends exist, that a federation exists |
-//! | `crates/*` | who uses them and why, the configuration's syntax; but for `catalogue`, image services |
+//! | `crates/*` | who uses them and why, the configuration's syntax; but for `catalogue` and `hashing`, image services |
 //! | a backend | other backends, this crate, the dialects of clients |
 //! | [`federation`] | HTTP, wire names, the configuration's syntax, concrete backends |
 //! | its `merge`, `narrowing`, `placement`, `health`, `twins` | clocks, network, logs, async |
@@ -89,7 +89,6 @@ pub mod cache;
 pub mod config;
 pub mod document;
 pub mod federation;
-pub mod hashing;
 pub mod imports;
 pub mod locations;
 pub mod metadefs;

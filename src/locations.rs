@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use image_service::{
-    Context, Digester, Error, ErrorKind, HashAlgorithm, Image, ImageId, ImageService, Known, Locations,
+    Context, Error, ErrorKind, HashAlgorithm, Image, ImageId, ImageService, Known, Locations, Measure,
     MultiHash, NewLocation, Result, Status,
 };
+use portico_hashing::Hashing;
 
 /// Reads what lies at `url` once, as a location of a queued image: with the strong hash of the kind that is `expected`, or
 /// else of the kind that stores compute. Looks now and then, as often as `look` says, whether the image is still to have it.
@@ -31,16 +32,21 @@ pub async fn examine(
         Some(expected) => expected.algorithm.parse()?,
         None => HashAlgorithm::Sha512,
     };
-    let mut digester = Digester::with(algorithm);
+    let (mut checksum, mut strong) = (Hashing::new(HashAlgorithm::Md5), Hashing::new(algorithm));
+    let mut measure = Measure::default();
     let mut looked = Instant::now();
     while let Some(bytes) = upload.stream.next().await {
-        digester.update(&bytes?);
+        let bytes = bytes?;
+        measure.update(&bytes);
+        checksum.update(bytes.clone()).await?;
+        strong.update(bytes).await?;
         if looked.elapsed() >= look {
             require_wanted(service, context, id).await?;
             looked = Instant::now();
         }
     }
-    let digests = digester.finish(upload.size)?;
+    measure.check(upload.size)?;
+    let digests = measure.finish(checksum.finish().await?, strong.finish().await?);
     match expected {
         Some(expected) if !expected.value.eq_ignore_ascii_case(&digests.hash.value) => Err(Error::invalid(
             format!("os_hash_value: the data has not the {} that it should have", expected.algorithm),

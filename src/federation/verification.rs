@@ -1,12 +1,12 @@
 //! Data held to the strongest hash that is known of it.
 //!
 //! That is the image's strong hash if its algorithm is one of ours, else the MD5 that today's clients look at. The hash is
-//! taken off the async threads ([`crate::hashing`]).
+//! taken off the async threads ([`portico_hashing`]).
 
 use bytes::Bytes;
 use image_service::{HashAlgorithm, Image, MultiHash, Result};
 
-use crate::hashing::Hashing;
+use portico_hashing::Hashing;
 
 /// A hash on its way, and what it must come to.
 #[derive(Debug)]

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use image_service::{
-    ByteStream, Error, ErrorKind, HashAlgorithm, Hasher, Image, Location, MultiHash, Result,
-};
+use image_service::{ByteStream, Error, ErrorKind, HashAlgorithm, Image, Location, MultiHash, Result};
 use portico_fetch::{Fetched, Fetcher};
+use portico_hashing::Hashing;
 
 use crate::store::Store;
 
@@ -94,8 +93,8 @@ fn expected(image: &Image) -> Option<(HashAlgorithm, String)> {
 
 /// The same bytes, exactly `length` of them, and if a hash is expected with that hash, or an error at the end.
 fn held(stream: ByteStream, length: u64, expected: Option<(HashAlgorithm, String)>) -> ByteStream {
-    let hasher = expected.map(|(algorithm, value)| (Hasher::new(algorithm), value));
-    let start = Some(Held { stream, left: length, back: None, hasher });
+    let hashing = expected.map(|(algorithm, value)| (Hashing::new(algorithm), value));
+    let start = Some(Held { stream, left: length, back: None, hashing });
     Box::pin(futures::stream::unfold(start, |held| async { held?.next().await }))
 }
 
@@ -104,14 +103,14 @@ struct Held {
     left: u64,
     /// The latest piece, while it may be the last.
     back: Option<Bytes>,
-    hasher: Option<(Hasher, String)>,
+    hashing: Option<(Hashing, String)>,
 }
 
 impl Held {
     async fn next(mut self) -> Option<(Result<Bytes>, Option<Self>)> {
         loop {
             let bytes = match self.stream.next().await {
-                None => return self.end(),
+                None => return self.end().await,
                 Some(Err(error)) => return Some((Err(error), None)),
                 Some(Ok(bytes)) if bytes.is_empty() => continue,
                 Some(Ok(bytes)) => bytes,
@@ -120,8 +119,10 @@ impl Held {
                 return Some((Err(failed(changed("more data came than the image has"))), None));
             };
             self.left = left;
-            if let Some((hasher, _)) = &mut self.hasher {
-                hasher.update(&bytes);
+            if let Some((hashing, _)) = &mut self.hashing
+                && let Err(error) = hashing.update(bytes.clone()).await
+            {
+                return Some((Err(error), None));
             }
             if let Some(before) = self.back.replace(bytes) {
                 return Some((Ok(before), Some(self)));
@@ -129,14 +130,18 @@ impl Held {
         }
     }
 
-    fn end(self) -> Option<(Result<Bytes>, Option<Self>)> {
+    async fn end(self) -> Option<(Result<Bytes>, Option<Self>)> {
         if self.left > 0 {
             return Some((Err(failed(changed(format!("the data ended {} bytes early", self.left)))), None));
         }
-        if let Some((hasher, expected)) = self.hasher
-            && hasher.finish().value != expected
-        {
-            return Some((Err(failed(changed("the data has another hash than the image"))), None));
+        if let Some((hashing, expected)) = self.hashing {
+            match hashing.finish().await {
+                Ok(hash) if hash.value == expected => {}
+                Ok(_) => {
+                    return Some((Err(failed(changed("the data has another hash than the image"))), None));
+                }
+                Err(error) => return Some((Err(error), None)),
+            }
         }
         self.back.map(|last| (Ok(last), None))
     }
