@@ -1,5 +1,6 @@
 //! A service that fails in one chosen way, and is otherwise the one behind it.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ pub(crate) enum Flaw {
     Hangs,
     /// Downloads end in an error after their first bytes.
     BreaksOff,
+    /// No page has more images than this, however many are asked for.
+    GivesPagesOf(NonZeroUsize),
 }
 
 /// How many bytes come before a download breaks off: too many to wait in a buffer for more.
@@ -38,7 +41,7 @@ impl Flawed {
             Flaw::Fails(kind) => Err(Error::new(kind, "told in our words")
                 .with_source(Error::new(ErrorKind::Internal, "told in the words of upstream"))),
             Flaw::Hangs => std::future::pending().await,
-            Flaw::ShowFails(_) | Flaw::Panics | Flaw::BreaksOff => Ok(()),
+            Flaw::ShowFails(_) | Flaw::Panics | Flaw::BreaksOff | Flaw::GivesPagesOf(_) => Ok(()),
         }
     }
 }
@@ -56,7 +59,13 @@ impl ImageService for Flawed {
 
     async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
         self.stumble().await?;
-        self.inner.detail(context, query).await
+        match self.flaw {
+            Flaw::GivesPagesOf(most) => {
+                let limit = Some(query.limit.map_or(most, |limit| limit.min(most)));
+                self.inner.detail(context, &Query { limit, ..query.clone() }).await
+            }
+            _ => self.inner.detail(context, query).await,
+        }
     }
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
