@@ -16,6 +16,8 @@ pub(crate) enum Flaw {
     Fails(ErrorKind),
     /// `show` fails so, and nothing else.
     ShowFails(ErrorKind),
+    /// `update` fails so, and nothing else.
+    UpdateFails(ErrorKind),
     /// `show` panics.
     Panics,
     /// No read ever answers.
@@ -41,7 +43,11 @@ impl Flawed {
             Flaw::Fails(kind) => Err(Error::new(kind, "told in our words")
                 .with_source(Error::new(ErrorKind::Internal, "told in the words of upstream"))),
             Flaw::Hangs => std::future::pending().await,
-            Flaw::ShowFails(_) | Flaw::Panics | Flaw::BreaksOff | Flaw::GivesPagesOf(_) => Ok(()),
+            Flaw::ShowFails(_)
+            | Flaw::UpdateFails(_)
+            | Flaw::Panics
+            | Flaw::BreaksOff
+            | Flaw::GivesPagesOf(_) => Ok(()),
         }
     }
 }
@@ -100,6 +106,9 @@ impl ImageService for Flawed {
         change: ImageChange,
         data: Option<Upload>,
     ) -> Result<Image> {
+        if let Flaw::UpdateFails(kind) = self.flaw {
+            return Err(Error::new(kind, "told in our words"));
+        }
         self.stumble().await?;
         self.inner.update(context, id, change, data).await
     }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use image_service::ErrorKind;
 use portico::api::Settings;
 use serde_json::json;
 
-use super::{ADMIN, active, chunked, door, id_of, image, new, path, queued, saying, settings, with_data};
+use super::{
+    ADMIN, active, chunked, door, door_to, id_of, image, new, path, queued, saying, settings, with_data,
+};
 use crate::door::{Door, get, memory, post, put};
+use crate::flawed::{Flaw, Flawed};
 
 const MD5: &str = "900150983cd24fb0d6963f7d28e17f72";
 
@@ -122,4 +126,24 @@ async fn an_image_has_so_many_bytes_and_no_more() {
     assert_eq!(door.ask(announced).await.expect(400).text(), why);
     assert_eq!(door.ask(with_data(new(&[]), chunked("abcde"))).await.expect(413).text(), why);
     door.ask(with_data(new(&[]), chunked("abcd"))).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_image_that_is_gone_when_its_data_has_come_and_a_store_that_takes_none_are_told_apart() {
+    for (kind, status, why) in [
+        (
+            ErrorKind::NotFound,
+            412,
+            "could not be found after upload. The image may have been deleted during the upload.",
+        ),
+        (ErrorKind::NotImplemented, 410, "Error in store configuration. Adding images to store is disabled."),
+        (ErrorKind::Conflict, 409, "told in our words"),
+        (ErrorKind::Unavailable, 503, "told in our words"),
+    ] {
+        let flaw = Flaw::UpdateFails(kind);
+        let door = door_to(Arc::new(Flawed { inner: Arc::new(memory()), flaw }));
+        let id = queued(&door, &[]).await;
+        let refused = door.ask(with_data(put(path(&id)), "abc")).await.expect(status);
+        assert!(refused.text().ends_with(why), "{}", refused.text());
+    }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use image_service::{Caller, Context, ImageService, NewImage, Visibility};
+use image_service::{Caller, Context, ImageService, NewImage, Status, Timestamp, Visibility};
 use portico_memory::{Memory, Options};
 use serde_json::{Value, json};
 
@@ -184,4 +184,20 @@ async fn a_marker_is_the_id_of_an_image_that_can_be_seen() {
     let last = door.ask(get(format!("/v1/images?marker={hidden}"))).await.expect(200).json();
     assert_eq!(last["images"], Value::Array(Vec::new()));
     door.ask(new(&[]).by(ADMIN)).await.expect(201);
+}
+
+#[tokio::test]
+async fn images_whose_upload_failed_for_good_are_in_no_list_and_leave_no_page_short() {
+    let memory = Memory::new("memory", Options::default());
+    for number in 0..9 {
+        let now = Timestamp::from_second(1_000_000 + number).unwrap();
+        let new = NewImage { name: Some(format!("n{number}")), ..NewImage::default() };
+        let mut image = new.into_image(&Caller::member_of("a"), now).unwrap();
+        image.status = if number % 3 == 0 { Status::Queued } else { Status::Killed };
+        memory.seed(image, None).unwrap();
+    }
+    let door = door_to(Arc::new(memory));
+    for limit in [1, 2, 3, 4] {
+        assert_eq!(walk(&door, "", limit).await, ["n6", "n3", "n0"], "{limit}");
+    }
 }
