@@ -21,7 +21,8 @@
 //! * An upload that fails leaves no `killed` image behind: nothing, or the image as it was, `queued`. So a failed copy is
 //!   told by the image being `queued` again.
 //! * What a client says of size and checksum in advance is held to the data that comes with it, or with its location, and
-//!   is not remembered of an image that waits for data: its size is 0. Of an image with data nobody changes them.
+//!   is not remembered of an image that waits for data: its size is shown as 0, and found by no filter. Of an image with
+//!   data nobody changes them.
 //! * A checksum cannot be given with `x-glance-api-copy-from`: what is fetched later is not held to it.
 //! * `is_public: false` makes a public image a shared one, and leaves all others as they are: Glance shows a private image
 //!   to its former members then.
@@ -31,8 +32,11 @@
 //! * Properties have values: an empty header is no property. One with the name of an attribute, or that begins with
 //!   `os_glance`, is refused; those of the second kind are not shown. A property whose name or value cannot stand in a
 //!   header is shown in JSON alone.
-//! * Images are never shown once they are deleted, so that `deleted` and `changes-since` find none of these. Hidden images
-//!   are not listed. An image that is being imported is `saving`.
+//! * Images are never shown once they are deleted: `changes-since` finds none of these, and an administrator's
+//!   `deleted=true` finds nothing. Hidden images are not listed. An image that is being imported is `saving`.
+//! * An image without an owner is listed to everyone, as in v2.
+//! * A bad `min_disk` in a query is 400, where Glance lists nothing, and an unknown operator too, where it answers 500.
+//! * An image of no bytes has the checksum of no bytes, and `/v1` answers at once what Glance has clients ask `/v1/` for.
 //! * Times that a client gives are checked and not kept.
 //! * Faults are text/plain whatever `Accept` says.
 
