@@ -1,4 +1,4 @@
-//! The OpenStack Image API v2, in front of any image service.
+//! The OpenStack Image API v2, in front of any image service, and beside it v1 for clients of old.
 //!
 //! A request walks through these files, top to bottom, and each knows one thing:
 //!
@@ -9,6 +9,7 @@
 //! | `images`, `list`, `download`, `upload`, `imports`, `tasks`, `members`, `tags`, `stores`, `locations`, `usage` | the actions |
 //! | `metadefs` | the catalogue of metadata definitions: its actions, and its JSON |
 //! | `cache` | the cache, as whoever runs the site sees it |
+//! | `v1` | the API of 2011 to 2018: its actions, headers, lists; where it departs from Glance's |
 //! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
 //! | `query`, `conditions`, `order`, `cursor`, `marks`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
 //! | `attribute`, `patch`, `wire`, `places`, `schema` | JSON ⇄ images and changes to them |
@@ -68,6 +69,7 @@ mod tasks;
 mod unserved;
 mod upload;
 mod usage;
+mod v1;
 mod validators;
 mod versions;
 mod wire;
@@ -188,6 +190,8 @@ pub struct Settings {
     pub container_formats: Vec<String>,
     /// What is told of where data lies. Default: nothing.
     pub locations: LocationSettings,
+    /// Whether the Image API v1 is served too. Default: no.
+    pub v1: bool,
 }
 
 impl Default for Settings {
@@ -213,6 +217,7 @@ impl Default for Settings {
             ]),
             container_formats: words(&["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"]),
             locations: LocationSettings::default(),
+            v1: false,
         }
     }
 }

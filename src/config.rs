@@ -26,9 +26,9 @@ use crate::registry::{self, Planned};
 pub use keystone::KeystoneSettings;
 pub use report::report;
 pub use settings::{
-    Admin, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits, LocationSettings, Log,
-    LogFormat, MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings, TlsSettings, TokensFile,
-    UnifiedLimits,
+    Admin, ApiSettings, Auth, AuthKind, FederationSettings, Formats, Guard, GuardOfBackend, Limits,
+    LocationSettings, Log, LogFormat, MetadefsSettings, Pages, Placement, QuotaSettings, StateSettings,
+    TlsSettings, TokensFile, UnifiedLimits,
 };
 pub use tenancy::{OtherProjects, TenancyOfBackend};
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub public_endpoint: Option<String>,
     /// How clients are spoken to in private.
     pub tls: TlsSettings,
+    /// Which APIs clients are spoken to in.
+    pub api: ApiSettings,
     /// Where metrics and health are told.
     pub admin: Admin,
     /// What is logged, and how.
@@ -86,6 +88,7 @@ impl Default for Config {
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 9292)),
             public_endpoint: None,
             tls: TlsSettings::default(),
+            api: ApiSettings::default(),
             admin: Admin::default(),
             log: Log::default(),
             auth: Auth::default(),

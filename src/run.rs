@@ -395,6 +395,7 @@ fn api_settings(config: &Config) -> api::Settings {
             show: config.locations.show,
             direct_url: config.locations.direct_url,
         },
+        v1: config.api.v1,
     }
 }
 

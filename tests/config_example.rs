@@ -57,6 +57,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         ("", keys_of::<Config>()),
         ("tls", keys_of::<config::TlsSettings>()),
+        ("api", keys_of::<config::ApiSettings>()),
         ("admin", keys_of::<config::Admin>()),
         ("log", keys_of::<config::Log>()),
         ("auth", keys_of::<config::Auth>()),

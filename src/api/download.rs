@@ -109,7 +109,8 @@ fn tagged(mut response: Response, tag: Option<ETag>) -> Response {
     response
 }
 
-fn streamed(call: &Call, status: StatusCode, data: Data) -> Response {
+/// An answer with data, which the system moves from its file if it can.
+pub(super) fn streamed(call: &Call, status: StatusCode, data: Data) -> Response {
     let (range, total) = (data.range.clone(), data.total);
     let body = match (data.into_parts(), &call.passage) {
         ((_, Some(file)), Some(passage)) => {

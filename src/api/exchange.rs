@@ -21,10 +21,10 @@ use super::fault::Fault;
 use super::marks::Marks;
 use super::policy::{Policy, Roles};
 use super::routes::{self, Action, Names, Target};
-use super::versions::{self, Storage};
+use super::versions::{self, Major, Storage};
 use super::{
     Desk, Front, Route, answer, body, cache, download, images, imports, list, locations, members, metadefs,
-    partial, policy, request_id, schema, stores, tags, tasks, upload, usage,
+    partial, policy, request_id, schema, stores, tags, tasks, upload, usage, v1,
 };
 use crate::passage::Passage;
 
@@ -86,7 +86,8 @@ fn named_stores(front: &Front) -> Option<Vec<Store>> {
 fn storage(front: &Front) -> Storage {
     let imports = front.imports.is_some();
     let located = imports && front.service.locations().is_some();
-    Storage { named: named_stores(front).is_some(), imports, located, cache: front.cache.is_some() }
+    let (cache, v1) = (front.cache.is_some(), front.settings.v1);
+    Storage { named: named_stores(front).is_some(), imports, located, cache, v1 }
 }
 
 /// Answers one request.
@@ -94,7 +95,7 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let target = routes::find(&parts.method, parts.uri.path(), accept, storage(&desk.front));
+    let (major, target) = routes::find(&parts.method, parts.uri.path(), accept, storage(&desk.front));
     let (request_id, refused) = match request_id::choose(&parts.headers) {
         Ok(id) => (id, None),
         Err(fault) => (request_id::fresh(), Some(fault)),
@@ -112,7 +113,10 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
                 })
             }
         };
-        let response = outcome.unwrap_or_else(|fault| fault.into_response());
+        let response = outcome.unwrap_or_else(|fault| match major {
+            Major::V1 => fault.into_text(),
+            Major::V2 => fault.into_response(),
+        });
         let status = response.status().as_u16();
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status, duration_ms, "answered");
@@ -141,14 +145,13 @@ async fn respond(
     let caller = if open { Caller::default() } else { front.auth.caller(&parts.headers).await? };
     let (action, names) = destination(target)?;
     body::check(action.body(), &body)?;
-    let reads = parts.method == Method::GET;
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
     let within = front.settings.read_deadline;
     let context = Context {
         caller,
         request_id,
         // Of a download only the beginning is due then, which is seen to below.
-        deadline: (reads && action != Action::Download)
-            .then(|| tokio::time::Instant::now().into_std() + within),
+        deadline: (reads && !action.is_of_data()).then(|| tokio::time::Instant::now().into_std() + within),
         prefer: Vec::new(),
         partial: partial::wanted(&parts.headers, front.settings.partial)?,
     };
@@ -212,5 +215,6 @@ async fn act(call: &Call, action: Action, names: &Names, body: Body) -> Result<R
         Action::ShowUsage => usage::show(call).await,
         Action::Metadefs(ask) => metadefs::answer(call, ask, names, body).await,
         Action::Cache(deed) => cache::answer(call, deed, id).await,
+        Action::V1(ask) => v1::answer(call, ask, names, body).await,
     }
 }

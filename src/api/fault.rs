@@ -1,11 +1,13 @@
-//! Errors as clients see them: a status and nested JSON.
+//! Errors as clients see them: a status and nested JSON, or plain text for clients of v1.
 //!
 //! The client gets our sentence, the operator the chain of causes. The body is nested, and the same whatever the
-//! client accepts: `{"error": {"code", "title", "message"}}` is what every client of the Image API can read.
+//! client accepts: `{"error": {"code", "title", "message"}}` is what every client of the Image API can read. Those of v1
+//! know the plain text of its time, which is as much for people as for them.
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{ALLOW, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use image_service::{Error, ErrorKind};
 use serde_json::json;
 
@@ -67,6 +69,28 @@ impl Fault {
     pub(super) fn with_header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
         self.header = value.map(|value| (name, value));
         self
+    }
+
+    /// The same fault with another status.
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same fault in other words.
+    pub(super) fn with_message(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
+    }
+
+    /// Tells it as a Glance with v1 does: status and title, an empty line, what is wrong.
+    pub(super) fn into_text(self) -> Response {
+        self.tell_the_operator();
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let body = format!("{} {title}\n\n{}\n", self.status.as_u16(), self.message);
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
+        response.headers_mut().extend(self.header);
+        response
     }
 
     /// What the client is answered with.

@@ -10,7 +10,8 @@ use percent_encoding::percent_decode_str;
 use super::body::Rule;
 use super::cache::Deed;
 use super::metadefs::Ask;
-use super::versions::{self, Storage, Word};
+use super::v1;
+use super::versions::{self, Major, Storage, Word};
 use crate::cache::Extent;
 use crate::metadefs::Part as Contents;
 
@@ -53,6 +54,7 @@ pub(super) enum Action {
     ShowUsage,
     Metadefs(Ask),
     Cache(Deed),
+    V1(v1::Ask),
 }
 
 impl Action {
@@ -75,9 +77,15 @@ impl Action {
             | Self::SetMemberStatus => Rule::Taken,
             Self::ListImages | Self::ChooseVersion | Self::ListVersions | Self::CheckHealth => Rule::Ignored,
             Self::Metadefs(ask) => ask.body(),
+            Self::V1(ask) => ask.body(),
             Self::Cache(_) => Rule::Ignored,
             _ => Rule::None,
         }
+    }
+
+    /// Whether the answer goes on as long as there is data, so that only its beginning is due at the deadline.
+    pub(super) const fn is_of_data(self) -> bool {
+        matches!(self, Self::Download | Self::V1(v1::Ask::Download))
     }
 }
 
@@ -215,6 +223,28 @@ const TABLE: &[Row] = &[
     ),
     ("/v2/metadefs/resource_types", &[("GET", Action::Metadefs(Ask::ListResourceTypes))]),
     ("/v2/schemas/metadefs/{name}", &[("GET", Action::Metadefs(Ask::ShowSchema))]),
+    ("/v1", &[("GET", Action::V1(v1::Ask::List))]),
+    ("/v1/", &[("GET", Action::V1(v1::Ask::List))]),
+    ("/v1/images", &[("GET", Action::V1(v1::Ask::List)), ("POST", Action::V1(v1::Ask::Create))]),
+    ("/v1/images/detail", &[("GET", Action::V1(v1::Ask::Detail))]),
+    (
+        "/v1/images/{id}",
+        &[
+            ("GET", Action::V1(v1::Ask::Download)),
+            ("HEAD", Action::V1(v1::Ask::Show)),
+            ("PUT", Action::V1(v1::Ask::Update)),
+            ("DELETE", Action::V1(v1::Ask::Delete)),
+        ],
+    ),
+    (
+        "/v1/images/{id}/members",
+        &[("GET", Action::V1(v1::Ask::ListMembers)), ("PUT", Action::V1(v1::Ask::ReplaceMembers))],
+    ),
+    (
+        "/v1/images/{id}/members/{name}",
+        &[("PUT", Action::V1(v1::Ask::AddMember)), ("DELETE", Action::V1(v1::Ask::RemoveMember))],
+    ),
+    ("/v1/shared-images/{name}", &[("GET", Action::V1(v1::Ask::ListShared))]),
 ];
 
 /// What is found at the root also when a media type names a version.
@@ -268,20 +298,27 @@ fn choice() -> Target {
     Target::Action { action: Action::ChooseVersion, template: "other version", names }
 }
 
-/// Finds where a request is going. `accept` is its `Accept` header.
-pub(super) fn find(method: &Method, path: &str, accept: Option<&str>, storage: Storage) -> Target {
+/// Finds which API a request speaks, and where it is going. `accept` is its `Accept` header.
+pub(super) fn find(method: &Method, path: &str, accept: Option<&str>, storage: Storage) -> (Major, Target) {
+    let mut major = Major::V2;
     let nowhere = || match method.as_str() {
         "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" => Target::Nowhere,
         _ => Target::UnknownMethod,
     };
-    let Some(mut segments) = segments(path) else { return nowhere() };
+    let Some(mut segments) = segments(path) else { return (major, nowhere()) };
     match segments.first().map(|first| versions::read(first, storage)) {
-        Some(Word::NotServed) => return choice(),
-        Some(Word::Served) => segments.iter_mut().take(1).for_each(|first| "v2".clone_into(first)),
+        Some(Word::NotServed) => return (major, choice()),
+        Some(Word::Served(served)) => {
+            major = served;
+            segments.iter_mut().take(1).for_each(|first| major.segment().clone_into(first));
+        }
         Some(Word::NoVersion) if !UNVERSIONED.iter().any(|known| segments.iter().eq([known])) => {
             match media_version(accept).map(|word| versions::read(word, storage)) {
-                Some(Word::Served) => segments.insert(0, "v2".to_owned()),
-                Some(Word::NotServed | Word::NoVersion) => return choice(),
+                Some(Word::Served(served)) => {
+                    major = served;
+                    segments.insert(0, major.segment().to_owned());
+                }
+                Some(Word::NotServed | Word::NoVersion) => return (major, choice()),
                 None => {}
             }
         }
@@ -289,14 +326,15 @@ pub(super) fn find(method: &Method, path: &str, accept: Option<&str>, storage: S
     }
     for (template, methods) in TABLE {
         let Some(names) = fit(template, &segments) else { continue };
-        return match methods.iter().find(|(known, _)| *known == method.as_str()) {
+        let target = match methods.iter().find(|(known, _)| *known == method.as_str()) {
             Some((_, action)) => Target::Action { action: *action, template, names },
             None => {
                 Target::WrongMethod(methods.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", "))
             }
         };
+        return (major, target);
     }
-    nowhere()
+    (major, nowhere())
 }
 
 /// The decoded segments of a path: doubled slashes count once, and one at the end makes an empty last segment.
@@ -343,9 +381,17 @@ mod tests {
     use super::*;
 
     fn found(method: &str, path: &str) -> Target {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        find(&method, path, None, Storage::default())
+        found_with(method, path, Storage::default())
     }
+
+    fn found_with(method: &str, path: &str, storage: Storage) -> Target {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        find(&method, path, None, storage).1
+    }
+
+    /// With all that has paths of its own.
+    const EVERYTHING: Storage =
+        Storage { named: false, imports: false, located: false, cache: false, v1: true };
 
     fn action(method: &str, path: &str) -> Option<(Action, String, String)> {
         match found(method, path) {
@@ -360,14 +406,16 @@ mod tests {
             let path =
                 template.replace("{id}", "an-id").replace("{name}", "a-name").replace("{namespace}", "n");
             for (method, expected) in *methods {
-                match found(method, &path) {
+                match found_with(method, &path, EVERYTHING) {
                     Target::Action { action, template: reached, .. } => {
                         assert_eq!((action, reached), (*expected, *template), "{method} {path}");
                     }
                     other => panic!("{method} {path} leads to {other:?}"),
                 }
             }
-            let Target::WrongMethod(allow) = found("OPTIONS", &path) else { panic!("OPTIONS {path}") };
+            let Target::WrongMethod(allow) = found_with("OPTIONS", &path, EVERYTHING) else {
+                panic!("OPTIONS {path}")
+            };
             let listed: Vec<&str> = methods.iter().map(|(method, _)| *method).collect();
             assert_eq!(allow, listed.join(", "));
         }
@@ -393,7 +441,7 @@ mod tests {
     #[test]
     fn a_minor_that_is_served_or_a_media_type_stands_for_the_major() {
         assert_eq!(action("GET", "/v2.7/images").unwrap().0, Action::ListImages);
-        let media = |accept, path| find(&Method::GET, path, Some(accept), Storage::default());
+        let media = |accept, path| find(&Method::GET, path, Some(accept), Storage::default()).1;
         let accept = "application/vnd.openstack.images-v2.3";
         assert!(matches!(media(accept, "/images"), Target::Action { action: Action::ListImages, .. }));
         assert!(matches!(media(accept, "/v2/images"), Target::Action { action: Action::ListImages, .. }));
@@ -403,6 +451,25 @@ mod tests {
         for path in ["/v1/images", "/v9", "/v2.99/x/y", "/v2.8/images"] {
             assert_eq!(found("GET", path), choice(), "{path}");
         }
+    }
+
+    #[test]
+    fn the_api_of_old_is_found_by_each_of_its_names_if_it_is_served_and_faults_are_told_in_it() {
+        let listed = |found: (Major, Target)| {
+            let is_list = matches!(found.1, Target::Action { action: Action::V1(v1::Ask::List), .. });
+            (found.0 == Major::V1, is_list)
+        };
+        for path in ["/v1", "/v1/", "/v1.0/images", "/v1.1/images", "/v1/images"] {
+            assert_eq!(listed(find(&Method::GET, path, None, EVERYTHING)), (true, true), "{path}");
+            assert_eq!(found("GET", path), choice(), "{path}");
+        }
+        let accept = Some("application/vnd.openstack.images-v1");
+        assert_eq!(listed(find(&Method::GET, "/images", accept, EVERYTHING)), (true, true));
+        assert_eq!(find(&Method::GET, "/images", accept, Storage::default()).1, choice());
+        let detail = find(&Method::HEAD, "/v1/images/detail", None, EVERYTHING);
+        assert_eq!(detail, (Major::V1, Target::WrongMethod("GET".into())));
+        assert_eq!(find(&Method::DELETE, "/v1/images/", None, EVERYTHING), (Major::V1, Target::Nowhere));
+        assert_eq!(find(&Method::GET, "/v2/images/", None, EVERYTHING), (Major::V2, Target::Nowhere));
     }
 
     #[test]

@@ -17,18 +17,20 @@ struct Version {
     needs: Storage,
 }
 
-const NOTHING: Storage = Storage { named: false, imports: false, located: false, cache: false };
-const STORES: Storage = Storage { named: true, imports: false, located: false, cache: false };
-const IMPORTS: Storage = Storage { named: false, imports: true, located: false, cache: false };
-const BOTH: Storage = Storage { named: true, imports: true, located: false, cache: false };
-const LOCATED: Storage = Storage { named: true, imports: true, located: true, cache: false };
-
-const CACHE: Storage = Storage { named: false, imports: false, located: false, cache: true };
+const NOTHING: Storage = Storage { named: false, imports: false, located: false, cache: false, v1: false };
+const STORES: Storage = Storage { named: true, ..NOTHING };
+const IMPORTS: Storage = Storage { imports: true, ..NOTHING };
+const BOTH: Storage = Storage { imports: true, ..STORES };
+const LOCATED: Storage = Storage { located: true, ..BOTH };
+const CACHE: Storage = Storage { cache: true, ..NOTHING };
 
 /// The minor that is `CURRENT`; all others are `SUPPORTED`.
 const fn current(storage: Storage) -> &'static str {
     if storage.cache { "2.18" } else { "2.7" }
 }
+
+/// The minors of v1, for sites that still have clients of it. Glance has never called them anything but this since 2015.
+const FIRST: [&str; 2] = ["1.1", "1.0"];
 
 const VERSIONS: &[Version] = &[
     // Tidying up the cache.
@@ -82,6 +84,8 @@ pub(super) struct Storage {
     pub(super) located: bool,
     /// A cache.
     pub(super) cache: bool,
+    /// The API of old beside that of today.
+    pub(super) v1: bool,
 }
 
 impl Storage {
@@ -100,15 +104,14 @@ fn advertised(storage: Storage) -> impl Iterator<Item = &'static Version> {
 
 /// The document of versions, with links below `base`.
 fn document(base: &str, storage: Storage) -> Value {
-    let versions: Vec<Value> = advertised(storage)
-        .map(|version| {
-            json!({
-                "id": format!("v{}", version.minor),
-                "status": if version.minor == current(storage) { "CURRENT" } else { "SUPPORTED" },
-                "links": [{"rel": "self", "href": format!("{base}/v2/")}],
-            })
-        })
-        .collect();
+    let shown = |minor: &str, status: &str, major: &str| {
+        let links = json!([{"rel": "self", "href": format!("{base}/{major}/")}]);
+        json!({"id": format!("v{minor}"), "status": status, "links": links})
+    };
+    let status = |minor| if minor == current(storage) { "CURRENT" } else { "SUPPORTED" };
+    let second = advertised(storage).map(|version| shown(version.minor, status(version.minor), "v2"));
+    let first = FIRST.iter().filter(|_| storage.v1).map(|minor| shown(minor, "DEPRECATED", "v1"));
+    let versions: Vec<Value> = second.chain(first).collect();
     json!({ "versions": versions })
 }
 
@@ -126,11 +129,30 @@ fn base(call: &Call) -> String {
     links::base(&call.front.settings, &call.headers)
 }
 
+/// Which API a request speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Major {
+    /// That of old.
+    V1,
+    /// That of today.
+    V2,
+}
+
+impl Major {
+    /// The first segment of its paths.
+    pub(super) const fn segment(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
 /// What the first segment of a path, or the version in a media type, names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
     /// A version that is served.
-    Served,
+    Served(Major),
     /// A version that is not.
     NotServed,
     /// No version.
@@ -148,7 +170,9 @@ pub(super) fn read(word: &str, storage: Storage) -> Word {
     if !is_version {
         Word::NoVersion
     } else if number == "2" || advertised(storage).any(|version| version.minor == number) {
-        Word::Served
+        Word::Served(Major::V2)
+    } else if storage.v1 && (number == "1" || FIRST.contains(&number)) {
+        Word::Served(Major::V1)
     } else {
         Word::NotServed
     }
@@ -171,6 +195,7 @@ mod tests {
         assert_eq!(ids(BOTH), "v2.15 v2.13 v2.12 v2.11 v2.10 v2.8 v2.7 v2.6 v2.5 v2.4 v2.3 v2.2 v2.1 v2.0");
         assert_eq!(ids(LOCATED), format!("v2.17 {}", ids(BOTH)));
         assert_eq!(ids(CACHE), format!("v2.18 v2.16 v2.14 v2.9 {}", ids(NOTHING)));
+        assert_eq!(ids(Storage { v1: true, ..NOTHING }), format!("{} v1.1 v1.0", ids(NOTHING)));
         let all: Vec<String> = (0..19).rev().map(|minor| format!("v2.{minor}")).collect();
         assert_eq!(ids(Storage { cache: true, ..LOCATED }), all.join(" "));
     }
@@ -188,8 +213,8 @@ mod tests {
     #[test]
     fn a_word_is_a_version_that_is_served_or_another_or_none() {
         for (word, expected) in [
-            ("v2", Word::Served),
-            ("v2.7", Word::Served),
+            ("v2", Word::Served(Major::V2)),
+            ("v2.7", Word::Served(Major::V2)),
             ("v2.8", Word::NotServed),
             ("v2.99", Word::NotServed),
             ("v1", Word::NotServed),
@@ -202,6 +227,15 @@ mod tests {
         ] {
             assert_eq!(read(word, NOTHING), expected, "{word}");
         }
-        assert_eq!(read("v2.8", BOTH), Word::Served);
+        assert_eq!(read("v2.8", BOTH), Word::Served(Major::V2));
+        for (word, expected) in [
+            ("v1", Word::Served(Major::V1)),
+            ("v1.0", Word::Served(Major::V1)),
+            ("v1.1", Word::Served(Major::V1)),
+            ("v1.2", Word::NotServed),
+            ("v2.7", Word::Served(Major::V2)),
+        ] {
+            assert_eq!(read(word, Storage { v1: true, ..NOTHING }), expected, "{word}");
+        }
     }
 }

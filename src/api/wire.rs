@@ -39,7 +39,8 @@ const ATTRIBUTES: [&str; 22] = [
     "schema",
 ];
 
-const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What cannot stand in a segment of a path.
+pub(super) const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The path of an image, from the root.
 pub(super) fn path(id: &ImageId) -> String {

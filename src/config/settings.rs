@@ -45,6 +45,14 @@ impl TlsSettings {
     }
 }
 
+/// `[api]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiSettings {
+    /// Whether the Image API v1, which Glance gave up in 2018, is served beside v2. Default: no.
+    pub v1: bool,
+}
+
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

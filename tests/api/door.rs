@@ -38,7 +38,11 @@ impl Auth for Believing {
     }
 }
 
-pub(crate) struct Door(axum::Router);
+pub(crate) struct Door {
+    router: axum::Router,
+    /// Whether clients of v1 are spoken to.
+    v1: bool,
+}
 
 impl Door {
     pub(crate) fn to(service: Arc<dyn ImageService>) -> Self {
@@ -56,7 +60,8 @@ impl Door {
         beside: impl FnOnce(Front) -> Front,
     ) -> Self {
         paper::ready();
-        Self(router(beside(Front::new(service, Arc::new(Believing), settings))))
+        let v1 = settings.v1;
+        Self { router: router(beside(Front::new(service, Arc::new(Believing), settings))), v1 }
     }
 
     /// A door to an empty memory.
@@ -65,19 +70,21 @@ impl Door {
     }
 
     pub(crate) fn router(&self) -> axum::Router {
-        self.0.clone()
+        self.router.clone()
     }
 
     pub(crate) async fn ask(&self, ask: Ask) -> Answer {
         let is_head = ask.0.method() == Method::HEAD;
-        let response = self.0.clone().oneshot(ask.0).await.unwrap();
+        let response = self.router.clone().oneshot(ask.0).await.unwrap();
         let (head, body) = response.into_parts();
         assert!(head.extensions.get::<Route>().is_some(), "every answer says which route it is of");
         let body = body.collect().await.unwrap().to_bytes();
         let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
         answer.check_request_id();
-        if !is_head {
-            answer.check_fault();
+        match is_head {
+            true => {}
+            false if self.v1 && !answer.is_json() => answer.check_old_fault(),
+            false => answer.check_fault(),
         }
         answer
     }
@@ -208,6 +215,24 @@ impl Answer {
     fn check_request_id(&self) {
         let id = self.header("x-openstack-request-id").expect("every answer has a request id");
         assert!(id.starts_with("req-"), "{id}");
+    }
+
+    fn is_json(&self) -> bool {
+        self.header("content-type") == Some("application/json")
+    }
+
+    /// What a fault of v1 says.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap().split_once("\n\n").unwrap().1.trim_end()
+    }
+
+    /// Clients of v1 read plain text.
+    fn check_old_fault(&self) {
+        if self.status >= 400 {
+            assert_eq!(self.header("content-type"), Some("text/plain; charset=UTF-8"));
+            let title = format!("{} ", self.status);
+            assert!(self.body.starts_with(title.as_bytes()) && !self.text().is_empty(), "{:?}", self.body);
+        }
     }
 
     /// Every refusal is told in the one shape that all clients read.

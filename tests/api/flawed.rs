@@ -1,5 +1,6 @@
 //! A service that fails in one chosen way, and is otherwise the one behind it.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,12 +16,16 @@ pub(crate) enum Flaw {
     Fails(ErrorKind),
     /// `show` fails so, and nothing else.
     ShowFails(ErrorKind),
+    /// `update` fails so, and nothing else.
+    UpdateFails(ErrorKind),
     /// `show` panics.
     Panics,
     /// No read ever answers.
     Hangs,
     /// Downloads end in an error after their first bytes.
     BreaksOff,
+    /// No page has more images than this, however many are asked for.
+    GivesPagesOf(NonZeroUsize),
 }
 
 /// How many bytes come before a download breaks off: too many to wait in a buffer for more.
@@ -38,7 +43,11 @@ impl Flawed {
             Flaw::Fails(kind) => Err(Error::new(kind, "told in our words")
                 .with_source(Error::new(ErrorKind::Internal, "told in the words of upstream"))),
             Flaw::Hangs => std::future::pending().await,
-            Flaw::ShowFails(_) | Flaw::Panics | Flaw::BreaksOff => Ok(()),
+            Flaw::ShowFails(_)
+            | Flaw::UpdateFails(_)
+            | Flaw::Panics
+            | Flaw::BreaksOff
+            | Flaw::GivesPagesOf(_) => Ok(()),
         }
     }
 }
@@ -56,7 +65,13 @@ impl ImageService for Flawed {
 
     async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
         self.stumble().await?;
-        self.inner.detail(context, query).await
+        match self.flaw {
+            Flaw::GivesPagesOf(most) => {
+                let limit = Some(query.limit.map_or(most, |limit| limit.min(most)));
+                self.inner.detail(context, &Query { limit, ..query.clone() }).await
+            }
+            _ => self.inner.detail(context, query).await,
+        }
     }
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
@@ -91,6 +106,9 @@ impl ImageService for Flawed {
         change: ImageChange,
         data: Option<Upload>,
     ) -> Result<Image> {
+        if let Flaw::UpdateFails(kind) = self.flaw {
+            return Err(Error::new(kind, "told in our words"));
+        }
         self.stumble().await?;
         self.inner.update(context, id, change, data).await
     }

@@ -22,3 +22,4 @@ mod rules;
 mod served;
 mod stores;
 mod streams;
+mod v1;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
+use portico::api::Settings;
+use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use proptest::test_runner::Config;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ fn segment() -> impl Strategy<Value = String> {
         4 => prop::sample::select(vec![
             "v2", "v2.1", "v1", "images", ID, "file", "members", "tags", "actions", "deactivate", "reactivate",
             "stage", "import", "locations", "schemas", "image", "info", "stores", "detail", "usage", "cache",
-            "tasks", "metadefs", "namespaces", "versions", "",
+            "tasks", "metadefs", "namespaces", "versions", "shared-images", "",
         ]).prop_map(str::to_owned),
         1 => "(%[0-9a-f]{2}|[a-z~.+;=@-]|%zz){0,6}",
     ]
@@ -26,6 +27,10 @@ fn path() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => rest.clone().prop_map(|rest| format!("/v2/images/{ID}/{rest}")),
         2 => rest.clone().prop_map(|rest| format!("/v2/{rest}")),
+        1 => rest.clone().prop_map(|rest| format!("/v1/images/{ID}/{rest}")),
+        1 => "/v1/images(/detail)?",
+        1 => Just(format!("/v1/images/{ID}")),
+        1 => rest.clone().prop_map(|rest| format!("/v1/{rest}")),
         1 => rest.prop_map(|rest| format!("/{rest}")),
     ]
 }
@@ -47,6 +52,9 @@ fn query() -> impl Strategy<Value = String> {
         "size_min",
         "x_max",
         "os_hidden",
+        "is_public",
+        "changes-since",
+        "property-x",
         "protected",
         "member_status",
         "colour",
@@ -84,6 +92,14 @@ fn header() -> impl Strategy<Value = Option<(&'static str, String)>> {
         "content-length",
         "x-openstack-image-size",
         "x-image-meta-store",
+        "x-image-meta-size",
+        "x-image-meta-checksum",
+        "x-image-meta-is_public",
+        "x-image-meta-disk_format",
+        "x-image-meta-location",
+        "x-image-meta-property-x",
+        "x-glance-api-copy-from",
+        "x-glance-registry-purge-props",
         "x-openstack-request-id",
         "portico-partial",
         "accept",
@@ -128,7 +144,8 @@ proptest! {
     fn no_request_is_a_servers_error(request in request()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let door = Door::to(Arc::new(memory()));
+            let settings = Settings { v1: true, ..Settings::default() };
+            let door = Door::with(Arc::new(memory()), settings);
             door.create(json!({"id": ID, "disk_format": "raw", "container_format": "bare"})).await;
             let shown = format!("{request:?}");
             let answer = door.ask(request).await;
