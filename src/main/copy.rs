@@ -96,6 +96,7 @@ async fn follow(from: &Side, to: &Side, settings: &Copying, mut interrupts: Inte
     let copied = tokio::select! {
         copied = copy(from, to, settings, &stop, &progress) => copied,
         () = interrupts.pass_on(&stop, &screen) => {
+            screen.clear();
             screen.say("stopped; run it again to go on");
             return ExitCode::from(UNKNOWN);
         }
@@ -158,6 +159,13 @@ impl Screen {
     /// Writes a line on standard error, past the bars.
     fn say(&self, line: &str) {
         self.past_bars(|| tell(format_args!("portico: {line}")));
+    }
+
+    /// Takes the bars away.
+    fn clear(&self) {
+        for (_, bar) in self.under_way.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+            bar.finish_and_clear();
+        }
     }
 
     fn past_bars(&self, write: impl FnOnce()) {

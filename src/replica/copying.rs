@@ -2,7 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
+use futures::stream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use image_service::{Context, Image, ImageId};
 use tokio_util::sync::CancellationToken;
@@ -136,22 +139,35 @@ pub async fn copy(
     let context = context();
     let transfer = Transfer { from, to, context: &context, kept: &settings.kept, progress };
     let mut tally = Tally::default();
-    let is_limited = run(&transfer, settings, stop, &context, &mut tally).await;
+    let way = run(&transfer, settings, stop, &context, &mut tally).await;
     let would = tally.copied + tally.resumed + tally.updated;
-    let is_different =
-        tally.refused > 0 || tally.failed > 0 || is_limited || (settings.effect == Effect::Told && would > 0);
-    let is_unknown = tally.unknown || tally.broken.is_some() || stop.is_cancelled();
+    let is_different = tally.refused > 0
+        || tally.failed > 0
+        || way == Way::Limited
+        || (settings.effect == Effect::Told && would > 0);
+    let is_unknown = tally.unknown || tally.broken.is_some() || way == Way::Cut;
     tally.end(Verdict::of(is_unknown, is_different))
 }
 
-/// Does all that is to be done. Whether there would be more, were it not for the limit.
+/// How far the images that are meant have been looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// To their end.
+    Whole,
+    /// Up to the first that is beyond the limit.
+    Limited,
+    /// Not so far.
+    Cut,
+}
+
+/// Does all that is to be done.
 async fn run(
     transfer: &Transfer<'_>,
     settings: &Copying,
     stop: &CancellationToken,
     context: &Context,
     tally: &mut Tally,
-) -> bool {
+) -> Way {
     let in_a = images(transfer.from, context, settings.choice.filters());
     let in_b = images(transfer.to, context, settings.choice.of_ids());
     let planned = |pair| {
@@ -171,7 +187,12 @@ async fn run(
         }
         std::future::ready(!is_limited)
     };
-    let steps = pairs(in_a, in_b).try_filter_map(|pair| std::future::ready(Ok(planned(pair))));
+    let is_whole = AtomicBool::new(false);
+    let end = stream::poll_fn(|_| {
+        is_whole.store(true, Ordering::Relaxed);
+        Poll::Ready(None)
+    });
+    let steps = pairs(in_a, in_b).chain(end).try_filter_map(|pair| std::future::ready(Ok(planned(pair))));
     let enough = stop.child_token();
     let steps = steps.take_until(enough.clone().cancelled_owned()).take_while(within);
     let outcomes = steps.map(|planned| async move {
@@ -194,7 +215,11 @@ async fn run(
         }
     }
     drop(outcomes);
-    is_limited
+    match (is_limited, is_whole.into_inner()) {
+        (true, _) => Way::Limited,
+        (false, true) => Way::Whole,
+        (false, false) => Way::Cut,
+    }
 }
 
 /// Takes the step.

@@ -133,3 +133,20 @@ async fn asked_to_stop_it_finishes_what_is_under_way_and_begins_nothing_more() {
     check_no_half_copies(&a, &b).await;
     assert!(images(&b).await.iter().all(|image| !image.properties.contains_key(MARK)));
 }
+
+#[tokio::test]
+async fn asked_to_stop_when_all_is_under_way_it_knows_that_all_is_there() {
+    let (a, b) = (memory(), memory());
+    fill(a.as_ref(), [1], SIZE).await;
+    let (a, b) = (side("a", a), side("b", b));
+    let (fuse, stop) = (Fuse::of(1), CancellationToken::new());
+    let progress = Arc::clone(&fuse) as Arc<dyn Progress>;
+    let settings = copying();
+    let (last, ()) = tokio::join!(copy(&a, &b, &settings, &stop, &progress), async {
+        fuse.burnt.notified().await;
+        stop.cancel();
+    });
+    assert_eq!((last.verdict, counts(&last)), (Verdict::Equal, [1, 0, 0, 0, 0, 0]));
+    let none = copy(&a, &side("c", memory()), &settings, &stop, &progress).await;
+    assert_eq!((none.verdict, counts(&none)), (Verdict::Unknown, [0; 6]));
+}
