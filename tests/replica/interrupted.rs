@@ -20,16 +20,23 @@ const SIZE: usize = 1_500_000;
 struct Fuse {
     left: AtomicUsize,
     burnt: Notify,
+    /// Cancelled in that moment, before anything more can begin.
+    stop: CancellationToken,
 }
 
 impl Fuse {
     fn of(events: usize) -> Arc<Self> {
-        Arc::new(Self { left: AtomicUsize::new(events), burnt: Notify::new() })
+        Arc::new(Self {
+            left: AtomicUsize::new(events),
+            burnt: Notify::new(),
+            stop: CancellationToken::new(),
+        })
     }
 
     fn burn(&self) {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.burnt.notify_one();
+            self.stop.cancel();
         }
     }
 }
@@ -120,13 +127,9 @@ async fn asked_to_stop_it_finishes_what_is_under_way_and_begins_nothing_more() {
     let (a, b) = (memory(), memory());
     fill(a.as_ref(), 0..9, SIZE).await;
     let (a, b) = (side("a", a), side("b", b));
-    let (fuse, stop) = (Fuse::of(3), CancellationToken::new());
+    let fuse = Fuse::of(3);
     let progress = Arc::clone(&fuse) as Arc<dyn Progress>;
-    let settings = copying();
-    let (copied, ()) = tokio::join!(copy(&a, &b, &settings, &stop, &progress), async {
-        fuse.burnt.notified().await;
-        stop.cancel();
-    });
+    let copied = copy(&a, &b, &copying(), &fuse.stop, &progress).await;
     assert_eq!((copied.verdict, copied.failed), (Verdict::Unknown, 0));
     assert!((1..9).contains(&copied.copied), "{copied:?}");
     assert_eq!(images(&b).await.len() as u64, copied.copied);
@@ -139,14 +142,10 @@ async fn asked_to_stop_when_all_is_under_way_it_knows_that_all_is_there() {
     let (a, b) = (memory(), memory());
     fill(a.as_ref(), [1], SIZE).await;
     let (a, b) = (side("a", a), side("b", b));
-    let (fuse, stop) = (Fuse::of(1), CancellationToken::new());
+    let fuse = Fuse::of(1);
     let progress = Arc::clone(&fuse) as Arc<dyn Progress>;
-    let settings = copying();
-    let (last, ()) = tokio::join!(copy(&a, &b, &settings, &stop, &progress), async {
-        fuse.burnt.notified().await;
-        stop.cancel();
-    });
+    let last = copy(&a, &b, &copying(), &fuse.stop, &progress).await;
     assert_eq!((last.verdict, counts(&last)), (Verdict::Equal, [1, 0, 0, 0, 0, 0]));
-    let none = copy(&a, &side("c", memory()), &settings, &stop, &progress).await;
+    let none = copy(&a, &side("c", memory()), &copying(), &fuse.stop, &progress).await;
     assert_eq!((none.verdict, counts(&none)), (Verdict::Unknown, [0; 6]));
 }
