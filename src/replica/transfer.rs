@@ -16,6 +16,9 @@ use super::passing::{End, held, is_what_passed};
 use super::plan::{Refusal, Step, Upkeep, step};
 use super::{Failed, Progress, Side};
 
+/// How often to try to go on with a copy while the target is still at what broke off.
+const TRIES: u32 = 3;
+
 /// How often to look whether a target has noticed that an upload to it broke off.
 const LOOKS: u32 = 20;
 
@@ -39,11 +42,37 @@ impl Transfer<'_> {
     /// Of the source, or of the target. There is nothing then but what the next run goes on from, and nothing at all if
     /// the data is not the image's.
     pub(super) async fn copy(&self, id: &ImageId) -> Result<u64, Failed> {
+        match self.begin(id).await {
+            Err(failed) if self.is_held_up(&failed) => self.take_up(id).await,
+            done => done,
+        }
+    }
+
+    /// Takes up a copy that broke off, and gives its number of bytes.
+    ///
+    /// # Errors
+    /// As for [`copy`](Self::copy).
+    pub(super) async fn take_up(&self, id: &ImageId) -> Result<u64, Failed> {
+        for _ in 1..TRIES {
+            match self.go_on_from_there(id).await {
+                Err(failed) if self.is_held_up(&failed) => {}
+                done => return done,
+            }
+        }
+        self.go_on_from_there(id).await
+    }
+
+    /// Whether the target is still at what broke off, or begins with it only now.
+    fn is_held_up(&self, failed: &Failed) -> bool {
+        failed.backend == self.to.name && failed.error.kind() == ErrorKind::Conflict
+    }
+
+    async fn begin(&self, id: &ImageId) -> Result<u64, Failed> {
         let (image, data) = self.open(id).await?;
         let record = metadata::record(&self.draft(&image));
         match self.to.service.create(self.context, record, None).await {
             Ok(there) => self.fill(&image, data, &there).await,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => match self.show(self.to, id).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => match self.settled(id).await {
                 Ok(there) => self.go_on(&image, data, &there).await,
                 Err(failed) if failed.error.kind() == ErrorKind::NotFound => {
                     let message = "an image of this id was deleted there, and it gives no id out again";
@@ -55,13 +84,9 @@ impl Transfer<'_> {
         }
     }
 
-    /// Takes up a copy that broke off, and gives its number of bytes.
-    ///
-    /// # Errors
-    /// As for [`copy`](Self::copy).
-    pub(super) async fn take_up(&self, id: &ImageId) -> Result<u64, Failed> {
+    async fn go_on_from_there(&self, id: &ImageId) -> Result<u64, Failed> {
         let there = match self.settled(id).await {
-            Err(failed) if failed.error.kind() == ErrorKind::NotFound => return self.copy(id).await,
+            Err(failed) if failed.error.kind() == ErrorKind::NotFound => return self.begin(id).await,
             there => there?,
         };
         let (image, data) = self.open(id).await?;
