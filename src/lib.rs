@@ -18,6 +18,7 @@
 //! admin              metrics and health, on a listener of their own
 //! api, auth          the Image API v2, and v1 beside it; the head of a request to a caller
 //! quotas             how much a project may have
+//! replica            two backends compared, and one copied to the other, without a service
 //! imports            data that comes to images by other ways than one upload
 //! cache              data of images from far away, kept near
 //! locations          what lies at a URL, read before it becomes an image's data
@@ -43,6 +44,7 @@
 //! | its `merge`, `narrowing`, `placement`, `health`, `twins` | clocks, network, logs, async |
 //! | [`tenancy`] | HTTP, the configuration's syntax, that its backend is one of several |
 //! | [`api`] | how many backends there are, that anybody counts its answers |
+//! | [`replica`] | HTTP, the configuration, how backends are opened |
 //! | [`imports`] | HTTP, which role may do what, how many backends there are |
 //! | [`cache`] | HTTP, which role may do what, how many backends there are |
 //! | [`metadefs`] | HTTP, which role may do what, images |
@@ -95,6 +97,7 @@ pub mod metadefs;
 pub mod passage;
 pub mod quotas;
 pub mod registry;
+pub mod replica;
 pub mod run;
 pub mod server;
 pub mod state;

@@ -1,5 +1,12 @@
 //! The `portico` program: its command line and its exit codes.
 
+#[path = "main/compare.rs"]
+mod compare;
+#[path = "main/copy.rs"]
+mod copy;
+#[path = "main/sides.rs"]
+mod sides;
+
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -44,6 +51,7 @@ Exit codes:
   0   ended in good order
   1   could not begin, ended before all requests were done, or could not load every file
   64  the command line or the configuration is wrong
+compare and copy have others, which their own --help tells.
 
 The log goes to standard error; RUST_LOG goes before log.level of the configuration.";
 
@@ -73,6 +81,12 @@ enum Command {
         #[arg(long)]
         admin: bool,
     },
+    /// Tell what differs between two backends of the configuration. Changes nothing
+    #[command(after_help = compare::EXIT_CODES)]
+    Compare(compare::Arguments),
+    /// Copy what the backend A has and the backend B has not
+    #[command(after_help = copy::EXIT_CODES)]
+    Copy(copy::Arguments),
     /// Work on the catalogue of metadata definitions, also while the service runs
     #[command(subcommand)]
     Metadefs(MetadefsCommand),
@@ -123,6 +137,8 @@ fn main() -> ExitCode {
             }
             token(user, project, roles)
         }
+        Some(Command::Compare(arguments)) => compare::run(arguments),
+        Some(Command::Copy(arguments)) => copy::run(arguments),
         Some(Command::Metadefs(MetadefsCommand::Load { paths, config, mode })) => {
             load_metadefs(&config, &paths, mode)
         }

@@ -123,6 +123,12 @@ impl Kind {
         self.nature == Nature::Disk
     }
 
+    /// Whether the images of this kind outlast the process, so that another one can have them.
+    #[must_use]
+    pub fn outlasts(&self) -> bool {
+        self.nature != Nature::Near
+    }
+
     /// Reads the options at `place`; `None`, and faults noted, if they are not this kind's. Opens nothing.
     pub fn plan(&self, document: &mut Document<'_>, place: &Place) -> Option<Plan> {
         (self.read)(Options { document, place })

@@ -3,6 +3,7 @@
 //! This is where the parts meet; each of them knows only those below it.
 
 mod callers;
+mod sides;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,7 @@ use crate::server::{self, Ending, Server, Signals, Stop};
 use crate::state::State;
 use crate::tenancy::{Others, Rules, Tenancy};
 use callers::Callers;
+pub use sides::{Use, sides};
 use watch::{Running, Watch};
 
 /// Why there is no service.
@@ -40,6 +42,8 @@ use watch::{Running, Watch};
 pub enum Failure {
     /// The configuration cannot be meant so, as showed only when it was put to use.
     Config(Vec<Fault>),
+    /// A backend cannot be used for what it is wanted for, for this reason.
+    Unfit(String),
     /// A backend could not be opened.
     Backend(String, Error),
     /// The directory of the service's own state cannot be used.
@@ -62,6 +66,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(faults) => write!(f, "the configuration has {} faults", faults.len()),
+            Self::Unfit(why) => f.write_str(why),
             Self::Backend(name, _) => write!(f, "the backend '{name}' cannot be opened"),
             Self::Tls(_) => f.write_str("tls.certificate and tls.key cannot be used"),
             Self::Keystone(_) => f.write_str("auth.keystone cannot be used"),
@@ -77,7 +82,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Config(_) => None,
+            Self::Config(_) | Self::Unfit(_) => None,
             Self::Backend(_, source)
             | Self::State(source)
             | Self::Cache(source)
@@ -94,7 +99,7 @@ impl Failure {
     #[must_use]
     pub fn is_of_config(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Tls(_) | Self::Keystone(_) => true,
+            Self::Config(_) | Self::Unfit(_) | Self::Tls(_) | Self::Keystone(_) => true,
             Self::Backend(_, error) | Self::Federation(error) => error.kind() == ErrorKind::Invalid,
             Self::State(_) | Self::Cache(_) | Self::Bind(..) | Self::System(_) => false,
         }

@@ -122,7 +122,7 @@ impl Federation {
             let remove = sharing.remove_member(context, &image.id, &member.member_id);
             to.write("remove_member", remove).await?;
         }
-        let change = difference(image, &now);
+        let change = ImageChange::between(image, &now);
         if !change.is_empty() {
             to.write("update", to.service().update(context, &image.id, change, None)).await?;
         }
@@ -158,30 +158,6 @@ impl Federation {
             self.leave(context, &located.image, target).await?;
         }
         answer
-    }
-}
-
-/// What would make `old` what `new` is, but for what no change can.
-fn difference(old: &Image, new: &Image) -> ImageChange {
-    fn changed<T: PartialEq + Clone>(old: &T, new: &T) -> Option<T> {
-        (old != new).then(|| new.clone())
-    }
-    let removed = old.properties.keys().filter(|key| !new.properties.contains_key(*key));
-    let set = new.properties.iter().filter(|(key, value)| old.properties.get(*key) != Some(value));
-    ImageChange {
-        name: changed(&old.name, &new.name),
-        visibility: changed(&old.visibility, &new.visibility),
-        owner: changed(&old.owner, &new.owner),
-        hidden: changed(&old.hidden, &new.hidden),
-        protected: changed(&old.protected, &new.protected),
-        min_disk: changed(&old.min_disk, &new.min_disk),
-        min_ram: changed(&old.min_ram, &new.min_ram),
-        tags: changed(&old.tags, &new.tags),
-        properties: removed
-            .map(|key| (key.clone(), None))
-            .chain(set.map(|(key, value)| (key.clone(), Some(value.clone()))))
-            .collect(),
-        ..ImageChange::default()
     }
 }
 
@@ -277,21 +253,5 @@ mod tests {
         let weak = Image { hash: None, ..image };
         assert!(sent(b"0123456789", &weak).await.0.is_ok());
         assert!(sent(b"0123456788", &weak).await.0.is_err());
-    }
-
-    #[test]
-    fn a_difference_makes_the_old_the_new() {
-        let old =
-            Image { properties: [("a".into(), "1".into()), ("b".into(), "2".into())].into(), ..active(b"x") };
-        let new = Image {
-            name: Some("n".into()),
-            protected: true,
-            properties: [("b".into(), "3".into()), ("c".into(), "4".into())].into(),
-            ..old.clone()
-        };
-        assert!(difference(&old, &old).is_empty());
-        let mut changed = old.clone();
-        difference(&old, &new).apply_to(&mut changed, &Caller::administrator(), old.updated_at).unwrap();
-        assert_eq!(changed, new);
     }
 }

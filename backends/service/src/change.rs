@@ -124,6 +124,35 @@ pub struct ImageChange {
 }
 
 impl ImageChange {
+    /// What would make `old` what `new` is, but for what no change can: data, status and times, and formats once there is
+    /// data.
+    #[must_use]
+    pub fn between(old: &Image, new: &Image) -> Self {
+        fn changed<T: PartialEq + Clone>(old: &T, new: &T) -> Option<T> {
+            (old != new).then(|| new.clone())
+        }
+        let removed = old.properties.keys().filter(|key| !new.properties.contains_key(*key));
+        let set = new.properties.iter().filter(|(key, value)| old.properties.get(*key) != Some(value));
+        let formats = old.status == Status::Queued;
+        Self {
+            name: changed(&old.name, &new.name),
+            visibility: changed(&old.visibility, &new.visibility),
+            owner: changed(&old.owner, &new.owner),
+            disk_format: changed(&old.disk_format, &new.disk_format).filter(|_| formats),
+            container_format: changed(&old.container_format, &new.container_format).filter(|_| formats),
+            hidden: changed(&old.hidden, &new.hidden),
+            protected: changed(&old.protected, &new.protected),
+            min_disk: changed(&old.min_disk, &new.min_disk),
+            min_ram: changed(&old.min_ram, &new.min_ram),
+            tags: changed(&old.tags, &new.tags),
+            properties: removed
+                .map(|key| (key.clone(), None))
+                .chain(set.map(|(key, value)| (key.clone(), Some(value.clone()))))
+                .collect(),
+            status: None,
+        }
+    }
+
     /// Whether nothing would change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -275,6 +304,26 @@ mod tests {
         let error = change.apply_to(&mut image, &Caller::member_of("a"), Timestamp::now()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Forbidden);
         assert_eq!(image, before);
+    }
+
+    #[test]
+    fn a_difference_makes_the_old_the_new_and_leaves_the_formats_of_data_alone() {
+        let properties = |pairs: [(&str, &str); 2]| pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let old = Image { properties: properties([("a", "1"), ("b", "2")]), ..queued() };
+        let new = Image {
+            name: Some("n".into()),
+            protected: true,
+            disk_format: Some("raw".into()),
+            properties: properties([("b", "3"), ("c", "4")]),
+            ..old.clone()
+        };
+        assert!(ImageChange::between(&old, &old).is_empty());
+        let mut changed = old.clone();
+        let difference = ImageChange::between(&old, &new);
+        difference.apply_to(&mut changed, &Caller::administrator(), old.updated_at).unwrap();
+        assert_eq!(changed, new);
+        let active = Image { status: Status::Active, ..old };
+        assert_eq!(ImageChange::between(&active, &new).disk_format, None);
     }
 
     #[test]

@@ -1,0 +1,94 @@
+//! Whether two images have the same data, by what their records say of it. Pure.
+
+use image_service::{Image, MultiHash};
+
+/// Whether two images have the same data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// A hash says so, or both have none.
+    Same,
+    /// They have not: these attributes differ, and `data` if only one of them has any.
+    Other(Vec<&'static str>),
+    /// They have the same size, and no hash in common.
+    Unknown,
+}
+
+/// Compares the data of two images.
+pub(super) fn likeness(a: &Image, b: &Image) -> Likeness {
+    match (a.has_data(), b.has_data()) {
+        (false, false) => return Likeness::Same,
+        (true, true) => {}
+        _ => return Likeness::Other(vec!["data"]),
+    }
+    let hashes = [("os_hash_value", hash(a, b)), ("checksum", checksum(a, b))];
+    let size = (a.size != b.size).then_some("size");
+    let differing = hashes.iter().filter(|(_, same)| *same == Some(false)).map(|(name, _)| *name);
+    let differing: Vec<&str> = size.into_iter().chain(differing).collect();
+    if !differing.is_empty() {
+        return Likeness::Other(differing);
+    }
+    if hashes.iter().any(|(_, same)| same.is_some()) { Likeness::Same } else { Likeness::Unknown }
+}
+
+/// Whether the strong hashes are the same. `None` if they are not both there, or not of one algorithm.
+fn hash(a: &Image, b: &Image) -> Option<bool> {
+    same(a.hash.as_ref()?, b.hash.as_ref()?)
+}
+
+fn checksum(a: &Image, b: &Image) -> Option<bool> {
+    Some(a.checksum.as_ref()?.eq_ignore_ascii_case(b.checksum.as_ref()?))
+}
+
+/// Whether two hashes are the same. `None` if they are not of one algorithm.
+pub(super) fn same(a: &MultiHash, b: &MultiHash) -> Option<bool> {
+    (a.algorithm == b.algorithm).then(|| a.value.eq_ignore_ascii_case(&b.value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::metadata::tests::active;
+
+    fn with(algorithm: &str, value: &str, checksum: Option<&str>) -> Image {
+        let hash = Some(MultiHash { algorithm: algorithm.into(), value: value.into() });
+        Image { hash, checksum: checksum.map(str::to_owned), ..active() }
+    }
+
+    #[test]
+    fn the_same_hash_in_either_case_is_the_same_data() {
+        let a = with("sha512", "ab", Some("cd"));
+        assert_eq!(likeness(&a, &with("sha512", "AB", Some("CD"))), Likeness::Same);
+        assert_eq!(likeness(&a, &with("sha256", "12", Some("cd"))), Likeness::Same);
+        assert_eq!(likeness(&a, &Image { hash: None, ..a.clone() }), Likeness::Same);
+    }
+
+    #[test]
+    fn each_attribute_that_differs_is_told() {
+        let a = with("sha512", "ab", Some("cd"));
+        let other =
+            |b: &Image, what: &[&'static str]| assert_eq!(likeness(&a, b), Likeness::Other(what.to_vec()));
+        other(&with("sha512", "ac", Some("cd")), &["os_hash_value"]);
+        other(&with("sha512", "ab", Some("ce")), &["checksum"]);
+        other(
+            &Image { size: Some(9), ..with("sha512", "ac", Some("ce")) },
+            &["size", "os_hash_value", "checksum"],
+        );
+        other(&Image { size: None, ..a.clone() }, &["size"]);
+    }
+
+    #[test]
+    fn data_on_one_side_alone_is_other_data_and_on_neither_the_same() {
+        let (full, empty) =
+            (active(), Image { status: image_service::Status::Queued, size: None, ..active() });
+        assert_eq!(likeness(&full, &empty), Likeness::Other(vec!["data"]));
+        assert_eq!(likeness(&empty, &full), Likeness::Other(vec!["data"]));
+        assert_eq!(likeness(&empty, &empty), Likeness::Same);
+    }
+
+    #[test]
+    fn without_a_hash_in_common_nobody_knows_unless_the_size_differs() {
+        let (a, b) = (with("sha512", "ab", None), with("sha256", "ab", Some("cd")));
+        assert_eq!(likeness(&a, &b), Likeness::Unknown);
+        assert_eq!(likeness(&a, &Image { size: Some(9), ..b }), Likeness::Other(vec!["size"]));
+    }
+}

@@ -1,0 +1,263 @@
+//! One image from one backend to the other: begun, taken up again, or brought up to date.
+//!
+//! Each step leaves what the next run can go on from: a marked record without data, a marked image with data, or the image.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use image_service::{
+    Context, Data, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, Result, Status,
+    Upload, Visibility,
+};
+
+use super::content::{Likeness, likeness};
+use super::metadata::{self, Kept};
+use super::passing::{End, held, is_what_passed};
+use super::plan::{Refusal, Step, Upkeep, step};
+use super::{Failed, Progress, Side};
+
+/// How often to try to go on with a copy while the target is still at what broke off.
+const TRIES: u32 = 3;
+
+/// How often to look whether a target has noticed that an upload to it broke off.
+const LOOKS: u32 = 20;
+
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What one image is copied with.
+#[derive(Clone)]
+pub(super) struct Transfer<'a> {
+    pub(super) from: &'a Side,
+    pub(super) to: &'a Side,
+    pub(super) context: &'a Context,
+    pub(super) kept: &'a Kept,
+    pub(super) progress: &'a Arc<dyn Progress>,
+}
+
+impl Transfer<'_> {
+    /// Copies an image that is not there, and gives its number of bytes.
+    ///
+    /// # Errors
+    /// Of the source, or of the target. There is nothing then but what the next run goes on from, and nothing at all if
+    /// the data is not the image's.
+    pub(super) async fn copy(&self, id: &ImageId) -> Result<u64, Failed> {
+        match self.begin(id).await {
+            Err(failed) if self.is_held_up(&failed) => self.take_up(id).await,
+            done => done,
+        }
+    }
+
+    /// Takes up a copy that broke off, and gives its number of bytes.
+    ///
+    /// # Errors
+    /// As for [`copy`](Self::copy).
+    pub(super) async fn take_up(&self, id: &ImageId) -> Result<u64, Failed> {
+        for _ in 1..TRIES {
+            match self.go_on_from_there(id).await {
+                Err(failed) if self.is_held_up(&failed) => {}
+                done => return done,
+            }
+        }
+        self.go_on_from_there(id).await
+    }
+
+    /// Whether the target is still at what broke off, or begins with it only now.
+    fn is_held_up(&self, failed: &Failed) -> bool {
+        failed.backend == self.to.name && failed.error.kind() == ErrorKind::Conflict
+    }
+
+    async fn begin(&self, id: &ImageId) -> Result<u64, Failed> {
+        let (image, data) = self.open(id).await?;
+        let record = metadata::record(&self.draft(&image));
+        match self.to.service.create(self.context, record, None).await {
+            Ok(there) => self.fill(&image, data, &there).await,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => match self.settled(id).await {
+                Ok(there) => self.go_on(&image, data, &there).await,
+                Err(failed) if failed.error.kind() == ErrorKind::NotFound => {
+                    let message = "an image of this id was deleted there, and it gives no id out again";
+                    Err(self.to.failed(Error::new(ErrorKind::AlreadyExists, message)))
+                }
+                Err(failed) => Err(failed),
+            },
+            Err(error) => Err(self.to.failed(error)),
+        }
+    }
+
+    async fn go_on_from_there(&self, id: &ImageId) -> Result<u64, Failed> {
+        let there = match self.settled(id).await {
+            Err(failed) if failed.error.kind() == ErrorKind::NotFound => return self.begin(id).await,
+            there => there?,
+        };
+        let (image, data) = self.open(id).await?;
+        self.go_on(&image, data, &there).await
+    }
+
+    /// Gives the copy of an image its metadata.
+    ///
+    /// # Errors
+    /// Of the source, or of the target; `Conflict` if something has changed meanwhile, or a format would have to.
+    pub(super) async fn update(&self, id: &ImageId) -> Result<(), Failed> {
+        let (image, there) = futures::try_join!(self.show(self.from, id), self.show(self.to, id))?;
+        match step(&image, Some(&there), &self.from.name, self.kept, Upkeep::Update) {
+            Step::Update => {}
+            Step::Leave => return Ok(()),
+            _ => return Err(self.to.failed(Error::conflict("it has changed in the meantime"))),
+        }
+        let changed = self.change(id, metadata::change(&image, &there, self.kept)).await?;
+        match metadata::other_format(&image, &changed) {
+            Some(which) => Err(self.to.failed(Error::conflict(Refusal::Format(which).to_string()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on from what is there under the id of `image`.
+    async fn go_on(&self, image: &Image, data: Data, there: &Image) -> Result<u64, Failed> {
+        let found = likeness(image, there);
+        if !metadata::is_marked(there, &self.from.name) {
+            let message = "its id has come to be there in the meantime";
+            return if found == Likeness::Same {
+                Ok(0)
+            } else {
+                Err(self.to.failed(Error::conflict(message)))
+            };
+        }
+        if there.status == Status::Queued {
+            return self.fill(image, data, there).await;
+        }
+        if !there.has_data() {
+            let message = format!("its copy there is {}, so that somebody else may be at it", there.status);
+            return Err(self.to.failed(Error::conflict(message)));
+        }
+        if let Likeness::Other(_) = found {
+            self.discard(&image.id).await;
+            let message = "what a copy that broke off has left there was not its data, and has been removed";
+            return Err(self.to.failed(Error::new(ErrorKind::Corrupt, message)));
+        }
+        self.finish(image, there).await?;
+        Ok(0)
+    }
+
+    /// Gives the marked record `there` the data of `image`, and what else it is to have.
+    async fn fill(&self, image: &Image, data: Data, there: &Image) -> Result<u64, Failed> {
+        self.progress.began(image);
+        let (id, total) = (image.id.clone(), data.total);
+        let progress = Arc::clone(self.progress);
+        let meter = Arc::new(move |bytes: u64| progress.moved(&id, bytes));
+        let (stream, passed) = held(data.into_stream(), image, meter);
+        let upload = Upload { stream, size: Some(total), store: None };
+        let change = ImageChange::between(there, &self.draft(image));
+        let made = self.to.service.update(self.context, &image.id, change, Some(upload)).await;
+        match (made, passed.take()) {
+            (Ok(made), End::Whole(size, hashes)) if is_what_passed(&made, size, &hashes) => {
+                self.finish(image, &made).await?;
+                Ok(size)
+            }
+            (Ok(_), _) => {
+                self.discard(&image.id).await;
+                let message = "it has other data than was sent, which has been removed";
+                Err(self.to.failed(Error::new(ErrorKind::Corrupt, message)))
+            }
+            (Err(_), End::Mismatch(error)) => {
+                self.discard(&image.id).await;
+                Err(self.from.failed(error))
+            }
+            (Err(_), End::Broken(error)) => Err(self.from.failed(error)),
+            (Err(error), End::Open | End::Whole(..)) => Err(self.to.failed(error)),
+        }
+    }
+
+    /// Turns a marked copy that has its data into the image. Only what is shared has members, so that it is marked until
+    /// it has them, and the mark goes last.
+    async fn finish(&self, image: &Image, made: &Image) -> Result<(), Failed> {
+        let members = self.members(image).await?;
+        let change = metadata::change(image, made, self.kept);
+        if members.is_empty() {
+            return self.change(&image.id, change).await.map(drop);
+        }
+        let whole = metadata::intended(image, made, self.kept);
+        let marked = metadata::marked(&whole, &self.from.name);
+        let open = ImageChange { status: change.status, ..ImageChange::between(made, &marked) };
+        let made = self.change(&image.id, open).await?;
+        for member in &members {
+            self.share(image, member).await?;
+        }
+        self.change(&image.id, metadata::change(image, &made, self.kept)).await.map(drop)
+    }
+
+    /// The projects that an image is shared with, if both backends share images.
+    async fn members(&self, image: &Image) -> Result<Vec<Member>, Failed> {
+        let (Some(sharing), Some(_)) = (self.from.service.sharing(), self.to.service.sharing()) else {
+            return Ok(Vec::new());
+        };
+        if image.visibility != Visibility::Shared {
+            return Ok(Vec::new());
+        }
+        match sharing.members(self.context, &image.id).await {
+            Err(error) if error.kind() == ErrorKind::NotImplemented => Ok(Vec::new()),
+            members => members.map_err(|error| self.from.failed(error)),
+        }
+    }
+
+    /// Shares the copy with a project, which has answered already.
+    async fn share(&self, image: &Image, member: &Member) -> Result<(), Failed> {
+        let Some(sharing) = self.to.service.sharing() else { return Ok(()) };
+        let (id, project) = (&image.id, member.member_id.as_str());
+        match sharing.add_member(self.context, id, project).await {
+            Err(error) if error.kind() == ErrorKind::NotImplemented => return Ok(()),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(self.to.failed(error)),
+            _ => {}
+        }
+        if member.status == MemberStatus::Pending {
+            return Ok(());
+        }
+        let answer = sharing.set_member_status(self.context, id, project, member.status).await;
+        answer.map(drop).map_err(|error| self.to.failed(error))
+    }
+
+    /// The image as it is now, and its data.
+    async fn open(&self, id: &ImageId) -> Result<(Image, Data), Failed> {
+        let download = self.from.service.get(self.context, id, None).await;
+        let download = download.map_err(|error| self.from.failed(error))?;
+        let no_data = || self.from.failed(Error::conflict(Refusal::NoData.to_string()));
+        Ok((download.image, download.data.ok_or_else(no_data)?))
+    }
+
+    async fn show(&self, side: &Side, id: &ImageId) -> Result<Image, Failed> {
+        side.service.show(self.context, id).await.map_err(|error| side.failed(error))
+    }
+
+    /// What is there once it is not being uploaded to any more, or when that has been waited for long enough.
+    async fn settled(&self, id: &ImageId) -> Result<Image, Failed> {
+        let mut there = self.show(self.to, id).await?;
+        for _ in 0..LOOKS {
+            if there.status != Status::Saving {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            there = self.show(self.to, id).await?;
+        }
+        Ok(there)
+    }
+
+    /// Makes a change, if it is one.
+    async fn change(&self, id: &ImageId, change: ImageChange) -> Result<Image, Failed> {
+        let changed = self.to.service.update(self.context, id, change, None).await;
+        changed.map_err(|error| self.to.failed(error))
+    }
+
+    /// Removes a copy that has not become the image.
+    async fn discard(&self, id: &ImageId) {
+        match self.to.service.delete(self.context, id).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let error = error.chain();
+                tracing::warn!(image = %id, backend = %self.to.name, error, "a copy that is not its image could not be removed");
+            }
+            _ => {}
+        }
+    }
+
+    fn draft(&self, image: &Image) -> Image {
+        metadata::draft(image, &self.from.name, self.kept)
+    }
+}
