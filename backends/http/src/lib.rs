@@ -15,6 +15,7 @@
 //!
 //! This crate must not know other backends, how a configuration is written, or how clients are answered.
 
+mod body;
 mod client;
 mod fault;
 mod glance_v2;

@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use url::Url;
 
+use crate::client::Connection;
+
 /// No time is longer: the clock cannot be asked for a moment that is too far off.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -114,6 +116,20 @@ impl Options {
             skip_limit: sixteen_mebibytes(),
             pool_size: thirty_two(),
             pool_idle_timeout: thirty_seconds(),
+        }
+    }
+
+    /// How connections to the service are made.
+    pub(crate) fn connection(&self) -> Connection {
+        Connection {
+            ca_file: self.ca_file.clone(),
+            client_certificate: self.client_certificate.clone(),
+            client_key: self.client_key.clone(),
+            look: self.look,
+            is_plain: self.endpoint.scheme() == "http",
+            connect_timeout: self.connect_timeout,
+            pool_size: self.pool_size,
+            pool_idle_timeout: self.pool_idle_timeout,
         }
     }
 }
