@@ -336,6 +336,20 @@ async fn a_catalogue_is_used_without_asking_and_then_asked_for_again() {
 }
 
 #[tokio::test]
+async fn once_a_day_the_source_is_not_believed_that_nothing_has_changed() {
+    let mirror = mirror(&["20240423"]).await;
+    let service = service(&mirror).await;
+    for (time, conditional) in [(FRESH, 2), (24 * 60 * FRESH, 2), (FRESH, 4)] {
+        only(&*service).await;
+        pass(time).await;
+        only(&*service).await;
+        let calls = mirror.server.calls();
+        let found = calls.iter().filter(|call| call.headers.contains_key("if-none-match")).count();
+        assert_eq!(found, conditional, "{time:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_last_good_catalogue_goes_on_for_a_while_when_there_is_no_newer_one() {
     let mirror = mirror(&["20240423"]).await;
     let good = products(&["20240423"]).to_string();

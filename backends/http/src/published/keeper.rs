@@ -4,6 +4,9 @@
 //! fetch is made for all. While that comes to nothing the last good catalogue goes on for `stale`; then there is none.
 //! A catalogue that is refused never takes the place of a good one. Why there is no newer one is told to the operator
 //! when that changes, and not each time.
+//!
+//! Once a day all documents are fetched as if they had never been seen. What was signed by a key that has run out since
+//! is then refused, although the source says that it is the same as ever.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +24,9 @@ use crate::fault;
 
 /// How long not to ask again after that came to nothing, unless `fresh` is shorter.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// How long the source is believed that a document is the same as before.
+const AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The most fetches that one request waits for: one that began before it, its own, and one in whose place its own came.
 const MOST_WAITS: usize = 3;
@@ -54,6 +60,8 @@ struct Shared<D: Dialect> {
 struct State<T> {
     good: Option<Good>,
     known: Arc<Known<T>>,
+    /// When the last fetch began that knew nothing.
+    anew: Option<Instant>,
     failure: Option<Failure>,
     flight: Option<Flight>,
 }
@@ -81,6 +89,15 @@ struct Flight {
     task: AbortHandle,
 }
 
+/// What a fetch asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// What has changed.
+    Changes,
+    /// Everything.
+    All,
+}
+
 /// What there is for a request.
 enum Look {
     /// The catalogue to use.
@@ -95,7 +112,7 @@ impl<D: Dialect> Keeper<D> {
     /// Keeps the catalogue that `dialect` reads at `source`, of no more than `most` images. Asks nothing yet. `name` is
     /// what the operator knows the source by.
     pub(crate) fn new(name: &str, dialect: D, source: Source, ages: Ages, most: usize) -> Self {
-        let state = State { good: None, known: Arc::default(), failure: None, flight: None };
+        let state = State { good: None, known: Arc::default(), anew: None, failure: None, flight: None };
         let state = Mutex::new(state);
         Self { shared: Arc::new(Shared { name: name.to_owned(), dialect, source, ages, most, state }) }
     }
@@ -186,10 +203,16 @@ impl<D: Dialect> Shared<D> {
 
     fn begin(self: &Arc<Self>, state: &mut State<D::Document>) -> Flight {
         let (began, (told, end)) = (Instant::now(), watch::channel(()));
-        let (shared, known) = (Arc::clone(self), Arc::clone(&state.known));
+        let is_believed = state.anew.is_some_and(|anew| anew.elapsed() < AGAIN);
+        let asks = if is_believed { Asks::Changes } else { Asks::All };
+        let known = match asks {
+            Asks::Changes => Arc::clone(&state.known),
+            Asks::All => Arc::default(),
+        };
+        let shared = Arc::clone(self);
         let task = tokio::spawn(async move {
             let outcome = shared.fetch(&known).await;
-            shared.settle(began, outcome);
+            shared.settle(began, asks, outcome);
             drop(told);
         });
         let flight = Flight { began, end, task: task.abort_handle() };
@@ -208,12 +231,15 @@ impl<D: Dialect> Shared<D> {
         Ok(Some((Catalogue::new(items, self.most)?, known)))
     }
 
-    fn settle(&self, began: Instant, outcome: Result<Option<(Catalogue, Known<D::Document>)>>) {
+    fn settle(&self, began: Instant, asks: Asks, outcome: Result<Option<(Catalogue, Known<D::Document>)>>) {
         let name = self.name.as_str();
         let mut state = self.lock();
         state.flight = None;
         match outcome {
             Ok(found) => {
+                if asks == Asks::All {
+                    state.anew = Some(began);
+                }
                 if let Some((catalogue, known)) = found {
                     tracing::info!(backend = name, images = catalogue.len(), "there is a new catalogue");
                     state.known = Arc::new(known);
@@ -228,7 +254,7 @@ impl<D: Dialect> Shared<D> {
             Err(error) => {
                 let (chain, ended) = (error.chain(), Instant::now());
                 if state.failure.as_ref().is_none_or(|failure| failure.told != chain) {
-                    tracing::warn!(backend = name, %chain, "there is no newer catalogue: the last one goes on for a while");
+                    tracing::warn!(backend = name, %chain, "there is no newer catalogue");
                 }
                 state.failure = Some(Failure { error: Arc::new(error), told: chain, ended });
             }
