@@ -31,7 +31,13 @@ const KINDS: &[Kind] = &[
         name: "http",
         address: Some("endpoint"),
         nature: Nature::Far,
-        read: |options| options.plan(portico_http::open),
+        // What is published is read, and what is a service is spoken to: that takes other options.
+        read: |options| match options.text("dialect") {
+            Some(dialect) if portico_http::PublishedDialect::is_named(&dialect) => {
+                options.plan(portico_http::open_published)
+            }
+            _ => options.plan(portico_http::open),
+        },
     },
     Kind {
         name: "web",
@@ -74,6 +80,11 @@ struct Options<'d, 't> {
 }
 
 impl Options<'_, '_> {
+    /// The text that the option `key` has, if it has one.
+    fn text(&self, key: &str) -> Option<String> {
+        self.document.text_at(&self.place.then(key))
+    }
+
     /// Reads the options that `open` takes, and keeps them for it.
     fn plan<O, F>(self, open: F) -> Option<Plan>
     where

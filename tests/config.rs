@@ -454,6 +454,33 @@ max_response = 0
 }
 
 #[test]
+fn faults_of_a_published_catalogue_are_told_with_key_and_line() {
+    let found = faults(
+        r#"
+[[backend]]
+name = "a"
+kind = "http"
+[backend.options]
+dialect = "simplestreams"
+endpoint = "ftp://images.example"
+page_size = 10
+versions = 0
+fresh = "0s"
+"#,
+    );
+    let starts = [
+        "portico.toml:7: backend[0].options.endpoint: not an http or https URL",
+        "portico.toml:8: backend[0].options.page_size: is not a key here, expected ",
+        "portico.toml:9: backend[0].options.versions: ",
+        "portico.toml:10: backend[0].options.fresh: must be longer than nothing",
+    ];
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    for (found, start) in found.iter().zip(starts) {
+        assert!(found.starts_with(start), "{found}\nshould start with\n{start}");
+    }
+}
+
+#[test]
 fn the_report_tells_where_a_remote_service_is_and_not_how_it_is_entered() {
     let options = "dialect = \"glance-v2\", endpoint = \"https://images.paris.example:9292\", \
                    auth = { kind = \"token\", token = \"hunter2\" }";

@@ -84,6 +84,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("cache", keys_of::<config::CacheSettings>()),
         ("memory", keys_of::<portico_memory::Options>()),
         ("http", keys_of::<portico_http::Options>()),
+        ("http, published", keys_of::<portico_http::PublishedOptions>()),
         ("web", keys_of::<portico_web::Options>()),
     ])
 }
@@ -96,7 +97,13 @@ fn shown(table: &toml::Table, place: &str, into: &mut BTreeMap<String, BTreeSet<
         match (below.as_str(), value) {
             ("backend.options", toml::Value::Table(options)) => {
                 let is_cache = table.get("role").is_some_and(|role| role.as_str() == Some("cache"));
-                let kind = if is_cache { "cache" } else { table["kind"].as_str().unwrap() };
+                let dialect = options.get("dialect").and_then(toml::Value::as_str);
+                let is_published = dialect.is_some_and(portico_http::PublishedDialect::is_named);
+                let kind = match (is_cache, is_published) {
+                    (true, _) => "cache",
+                    (_, true) => "http, published",
+                    _ => table["kind"].as_str().unwrap(),
+                };
                 into.entry(kind.to_owned()).or_default().extend(options.keys().cloned());
             }
             // Its keys are names of projects.
@@ -130,7 +137,7 @@ fn what_is_commented_out_is_without_faults_too() {
         text = text.replace(&format!("/etc/portico/{file}"), &format!("{here}{file}"));
     }
     let loaded = config::parse(Path::new("config.example.toml"), &text).unwrap();
-    assert_eq!(loaded.backends.len(), 4);
+    assert_eq!(loaded.backends.len(), 5);
 }
 
 #[test]
@@ -181,13 +188,28 @@ fn every_option_of_a_backend_it_shows_is_the_default() {
     let default: portico_http::Options =
         least(&["dialect", "endpoint", "ca_file", "client_certificate", "client_key"], 2).try_into().unwrap();
     assert_eq!(format!("{shown:?}"), format!("{default:?}"));
-    let shown: portico_web::Options = options(3).try_into().unwrap();
-    assert_eq!(shown, least(&["path"], 3).try_into().unwrap());
-    let shown: config::CacheSettings = options(4).try_into().unwrap();
-    let default: config::CacheSettings = least(&["path"], 4).try_into().unwrap();
+    // Nor has what only some catalogues need.
+    let shown: portico_http::PublishedOptions = options(3).try_into().unwrap();
+    let without_default = [
+        "dialect",
+        "endpoint",
+        "keyring",
+        "namespace",
+        "owner",
+        "versions",
+        "ca_file",
+        "client_certificate",
+        "client_key",
+    ];
+    let default: portico_http::PublishedOptions = least(&without_default, 3).try_into().unwrap();
+    assert_eq!(format!("{shown:?}"), format!("{default:?}"));
+    let shown: portico_web::Options = options(4).try_into().unwrap();
+    assert_eq!(shown, least(&["path"], 4).try_into().unwrap());
+    let shown: config::CacheSettings = options(5).try_into().unwrap();
+    let default: config::CacheSettings = least(&["path"], 5).try_into().unwrap();
     assert_eq!(shown.most.map(|most| most.as_u64() * 2), Some(default.size.as_u64()));
     assert_eq!(config::CacheSettings { most: None, ..shown }, default);
     // It shows every key of what it may fetch, too.
-    let fetch: BTreeSet<String> = options(3)["fetch"].as_table().unwrap().keys().cloned().collect();
+    let fetch: BTreeSet<String> = options(4)["fetch"].as_table().unwrap().keys().cloned().collect();
     assert_eq!(fetch, keys_of::<portico_web::Settings>());
 }

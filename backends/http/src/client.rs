@@ -12,8 +12,6 @@ use image_service::{Error, ErrorKind, Result};
 use reqwest::{Certificate, Identity};
 use tokio::time::Instant;
 
-use crate::options::Options;
-
 /// A client that follows its files.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -29,6 +27,27 @@ struct Seen {
     stamps: Vec<Option<(SystemTime, u64)>>,
 }
 
+/// How connections to a server are made, whatever it speaks.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    /// The certificate authorities to trust, instead of the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The certificate to show.
+    pub(crate) client_certificate: Option<PathBuf>,
+    /// Its private key.
+    pub(crate) client_key: Option<PathBuf>,
+    /// How often to look whether these files have changed.
+    pub(crate) look: Duration,
+    /// Whether the server is spoken to without TLS.
+    pub(crate) is_plain: bool,
+    /// How long a connection may take to be made.
+    pub(crate) connect_timeout: Duration,
+    /// The most idle connections to keep.
+    pub(crate) pool_size: usize,
+    /// How long to keep them.
+    pub(crate) pool_idle_timeout: Duration,
+}
+
 /// What a client is made by.
 #[derive(Debug)]
 struct Plan {
@@ -42,25 +61,31 @@ struct Plan {
 }
 
 impl Client {
-    /// Makes a client by what the files hold now. Blocks on them.
+    /// Makes a client by what the files hold now.
     ///
     /// # Errors
     /// `Invalid`, with the option and the path, if they cannot be used.
-    pub(crate) fn open(options: &Options) -> Result<Self> {
-        let identity = match (&options.client_certificate, &options.client_key) {
-            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+    pub(crate) async fn make(connection: Connection) -> Result<Self> {
+        let broken = |source| Error::new(ErrorKind::Internal, "files cannot be read").with_source(source);
+        tokio::task::spawn_blocking(move || Self::open(connection)).await.map_err(broken)?
+    }
+
+    /// As [`make`](Self::make), and blocks on the files.
+    fn open(connection: Connection) -> Result<Self> {
+        let identity = match (connection.client_certificate, connection.client_key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
             (Some(_), None) => return Err(Error::invalid("client_certificate: needs client_key beside it")),
             (None, Some(_)) => return Err(Error::invalid("client_key: needs client_certificate beside it")),
         };
         let plan = Plan {
-            authorities: options.ca_file.clone(),
+            authorities: connection.ca_file,
             identity,
-            look: options.look,
-            is_plain: options.endpoint.scheme() == "http",
-            connect_timeout: options.connect_timeout,
-            pool_size: options.pool_size,
-            pool_idle_timeout: options.pool_idle_timeout,
+            look: connection.look,
+            is_plain: connection.is_plain,
+            connect_timeout: connection.connect_timeout,
+            pool_size: connection.pool_size,
+            pool_idle_timeout: connection.pool_idle_timeout,
         };
         let seen = Mutex::new(Seen { at: Instant::now(), stamps: plan.stamps() });
         Ok(Self { current: RwLock::new(plan.make()?), plan, seen })

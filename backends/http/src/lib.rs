@@ -1,13 +1,26 @@
-//! Images behind HTTP: a remote image service as a backend.
+//! Images behind HTTP: a remote image service, or a published catalogue, as a backend.
 //!
-//! A remote service speaks a dialect. There is one module for each [`Dialect`], and what they share is how to
-//! call a server that may be slow, wrong or gone: [`Options`] name every bound, `upstream` keeps them, and
-//! `fault` turns what comes back into the contract's errors. The first dialect is `glance-v2`, the OpenStack
-//! Image API v2 as real Glance services answer it, quirks included.
+//! A server speaks a dialect, and there is one module for each. What they share is how to call a server that may be
+//! slow, wrong or gone: the options name every bound, `client` connects, `body` holds data to its length, and `fault`
+//! turns what comes back into the contract's errors.
+//!
+//! | dialect | what is behind | options | module |
+//! |---|---|---|---|
+//! | `glance-v2` | the OpenStack Image API v2 as real Glance services answer it, quirks included | [`Options`] | `glance_v2` |
+//! | `simplestreams` | the catalogue of a mirror such as Ubuntu's cloud images, read only | [`PublishedOptions`] | `simplestreams` |
+//! | `virt-builder` | the catalogue of libguestfs, read only | [`PublishedOptions`] | `virt_builder` |
+//!
+//! A service is asked for each list anew (`upstream`). A published catalogue is a few documents, which are fetched,
+//! verified and kept, and lists are made of what is in memory (`published`).
 //!
 //! ```toml
 //! kind = "http"
 //! options = { dialect = "glance-v2", endpoint = "https://images.paris.example:9292", auth = { kind = "none" } }
+//! ```
+//!
+//! ```toml
+//! kind = "http"
+//! options = { dialect = "simplestreams", endpoint = "https://mirror.example/releases", keyring = "./mirror.gpg" }
 //! ```
 //!
 //! What a server writes in its errors, and where it lives, is for the operator alone: it is in the source of an
@@ -15,12 +28,16 @@
 //!
 //! This crate must not know other backends, how a configuration is written, or how clients are answered.
 
+mod body;
 mod client;
 mod fault;
 mod glance_v2;
 mod key;
 mod options;
+mod published;
+mod simplestreams;
 mod upstream;
+mod virt_builder;
 
 use std::sync::Arc;
 
@@ -28,6 +45,11 @@ use image_service::{ImageService, Result};
 
 pub use glance_v2::GlanceV2;
 pub use options::{Auth, Dialect, Options, TextOrder};
+pub use published::{PublishedDialect, PublishedOptions};
+
+use published::{Published, Trust};
+use simplestreams::Simplestreams;
+use virt_builder::VirtBuilder;
 
 /// Makes the backend called `name` that talks to the service at [`Options::endpoint`].
 ///
@@ -38,5 +60,27 @@ pub use options::{Auth, Dialect, Options, TextOrder};
 pub async fn open(name: &str, options: Options) -> Result<Arc<dyn ImageService>> {
     match options.dialect {
         Dialect::GlanceV2 => Ok(Arc::new(GlanceV2::open(name, options).await?)),
+    }
+}
+
+/// Makes the backend called `name` that reads the catalogue published at [`PublishedOptions::endpoint`], and nothing
+/// else.
+///
+/// Nothing is asked of the source yet.
+///
+/// # Errors
+/// `Invalid` if options contradict each other, or a file that they name cannot be read.
+pub async fn open_published(name: &str, options: PublishedOptions) -> Result<Arc<dyn ImageService>> {
+    options.check()?;
+    let trust = Trust::open(options.keyring.as_deref()).await?;
+    match options.dialect {
+        PublishedDialect::Simplestreams => {
+            let dialect = Simplestreams::new(name, &options, trust);
+            Ok(Arc::new(Published::open(name, &options, dialect).await?))
+        }
+        PublishedDialect::VirtBuilder => {
+            let dialect = VirtBuilder::new(name, &options, trust);
+            Ok(Arc::new(Published::open(name, &options, dialect).await?))
+        }
     }
 }

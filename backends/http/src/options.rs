@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use url::Url;
 
+use crate::client::Connection;
+
 /// No time is longer: the clock cannot be asked for a moment that is too far off.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -116,6 +118,20 @@ impl Options {
             pool_idle_timeout: thirty_seconds(),
         }
     }
+
+    /// How connections to the service are made.
+    pub(crate) fn connection(&self) -> Connection {
+        Connection {
+            ca_file: self.ca_file.clone(),
+            client_certificate: self.client_certificate.clone(),
+            client_key: self.client_key.clone(),
+            look: self.look,
+            is_plain: self.endpoint.scheme() == "http",
+            connect_timeout: self.connect_timeout,
+            pool_size: self.pool_size,
+            pool_idle_timeout: self.pool_idle_timeout,
+        }
+    }
 }
 
 /// The API that a remote service speaks.
@@ -177,7 +193,7 @@ pub enum TextOrder {
 }
 
 /// A server's address, without its API version and without anything that does not belong there.
-fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+pub(crate) fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
     let text = String::deserialize(deserializer)?;
     // The text itself stays out of the message: somebody may have put a password in it.
     let url = Url::parse(&text).map_err(|error| D::Error::custom(format!("not a URL: {error}")))?;
@@ -223,7 +239,7 @@ pub(crate) fn token_header(token: &Secret) -> Option<HeaderValue> {
 }
 
 /// A time that is more than nothing and at most a day.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let time = humantime_serde::deserialize::<Duration, D>(deserializer)?;
     if time.is_zero() {
         return Err(D::Error::custom("must be longer than nothing"));
@@ -234,39 +250,39 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error
     Ok(time)
 }
 
-fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
+pub(crate) fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
     let size = ByteSize::deserialize(deserializer)?;
     if size.as_u64() == 0 { Err(D::Error::custom("must be more than nothing")) } else { Ok(size) }
 }
 
-const fn five_seconds() -> Duration {
+pub(crate) const fn five_seconds() -> Duration {
     Duration::from_secs(5)
 }
-const fn ten_seconds() -> Duration {
+pub(crate) const fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
 const fn fifteen_seconds() -> Duration {
     Duration::from_secs(15)
 }
-const fn thirty_seconds() -> Duration {
+pub(crate) const fn thirty_seconds() -> Duration {
     Duration::from_secs(30)
 }
-const fn one_minute() -> Duration {
+pub(crate) const fn one_minute() -> Duration {
     Duration::from_secs(60)
 }
 const fn five_minutes() -> Duration {
     Duration::from_secs(300)
 }
-const fn sixteen_mebibytes() -> ByteSize {
+pub(crate) const fn sixteen_mebibytes() -> ByteSize {
     ByteSize::mib(16)
 }
-const fn sixty_four_mebibytes() -> ByteSize {
+pub(crate) const fn sixty_four_mebibytes() -> ByteSize {
     ByteSize::mib(64)
 }
 const fn eight() -> NonZeroUsize {
     NonZeroUsize::new(8).expect("eight is not zero")
 }
-const fn thirty_two() -> usize {
+pub(crate) const fn thirty_two() -> usize {
     32
 }
 const fn thousand() -> NonZeroUsize {

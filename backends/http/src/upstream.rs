@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use image_service::{Context, Error, ErrorKind, Result};
+use image_service::{Context, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use url::Url;
@@ -53,7 +53,7 @@ impl Upstream {
     /// Gets ready to call the server at `options.endpoint`. Asks nothing of it yet.
     pub(crate) async fn open(options: &Options) -> Result<Self> {
         Ok(Self {
-            client: client(options).await?,
+            client: Client::make(options.connection()).await?,
             base: base(&options.endpoint),
             key: Key::open(&options.auth).await?,
             answer_timeout: options.answer_timeout,
@@ -192,12 +192,6 @@ impl fmt::Debug for Upstream {
 /// Waits for `answer` no longer than `patience`.
 async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(fault::too_slow()))
-}
-
-async fn client(options: &Options) -> Result<Client> {
-    let options = options.clone();
-    let broken = |source| Error::new(ErrorKind::Internal, "files cannot be read").with_source(source);
-    tokio::task::spawn_blocking(move || Client::open(&options)).await.map_err(broken)?
 }
 
 /// The endpoint without the version that some catalogues put at its end.

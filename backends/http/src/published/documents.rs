@@ -1,0 +1,247 @@
+//! The documents of a source, fetched within bounds, and not again while they have not changed.
+//!
+//! What was read of a document is kept with what the server said to know it by. The next time the server is asked
+//! whether it has changed. No redirect is followed, and nothing but a plain answer is taken.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use image_service::{Error, ErrorKind, Result, Timestamp};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LAST_MODIFIED,
+};
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use super::{path, refused};
+use crate::client::Client;
+use crate::fault::{self, Asked, Credentials};
+
+/// The most documents that one catalogue is made of.
+const MOST_DOCUMENTS: usize = 256;
+
+/// No more room than this is made for a document before it comes.
+const LARGEST_AT_ONCE: u64 = 1 << 20;
+
+/// One server, and where on it a catalogue and its files are.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// How it is connected to.
+    pub(crate) client: Client,
+    /// What every path is below of. Ends with a slash.
+    pub(crate) root: Url,
+    /// How long one answer may take: a document, or the head of a download.
+    pub(crate) answer_timeout: Duration,
+    /// The most bytes of all documents of a catalogue.
+    pub(crate) max_response: u64,
+}
+
+/// A document as it came.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// All of it.
+    pub(crate) bytes: Bytes,
+    /// When it last changed, if the server says.
+    pub(crate) modified: Option<Timestamp>,
+}
+
+/// What is known of one document.
+#[derive(Debug)]
+pub(crate) struct Kept<T> {
+    read: Arc<T>,
+    size: u64,
+    etag: Option<HeaderValue>,
+    modified: Option<HeaderValue>,
+}
+
+/// What is known of all documents of a catalogue, by their paths.
+pub(crate) type Known<T> = HashMap<String, Kept<T>>;
+
+/// The documents of one catalogue while it is read.
+pub(crate) struct Documents<'a, T> {
+    source: &'a Source,
+    known: &'a Known<T>,
+    now: Known<T>,
+    left: u64,
+    changed: bool,
+}
+
+impl Source {
+    /// The URL of a path below the root.
+    ///
+    /// # Errors
+    /// If it leads elsewhere: then the catalogue that names it is refused.
+    pub(crate) fn url(&self, path: &str) -> Result<Url> {
+        path::below(&self.root, path).map_err(|why| refused(format_args!("the path {path:?} {why}")))
+    }
+
+    /// Asks for `url`, with `headers`, and gives the head of the answer.
+    ///
+    /// # Errors
+    /// Silence, also if the answer does not begin within `patience`.
+    pub(crate) async fn get(&self, url: Url, headers: HeaderMap, patience: Duration) -> Result<Response> {
+        let request = self.client.now().get(url).headers(headers).header(ACCEPT_ENCODING, "identity");
+        let answer = tokio::time::timeout(patience, request.send()).await.map_err(|_| fault::too_slow())?;
+        let answer = answer.map_err(fault::silence)?;
+        match answer.headers().get(CONTENT_ENCODING) {
+            None => Ok(answer),
+            Some(encoding) if encoding == "identity" => Ok(answer),
+            Some(_) => Err(fault::nonsense("an answer that is encoded although none may be")),
+        }
+    }
+
+    /// The error that an answer without success stands for. Reads a little of it.
+    pub(crate) async fn refusal(&self, asked: Asked, what: &str, mut answer: Response) -> Error {
+        let status = answer.status();
+        let excerpt = tokio::time::timeout(self.answer_timeout, answer.chunk()).await;
+        let excerpt = excerpt.ok().and_then(Result::ok).flatten().unwrap_or_default();
+        fault::refusal(asked, Credentials::Service, what, status, &excerpt)
+    }
+}
+
+impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
+    /// Gets ready to read a catalogue of which so much is `known`.
+    pub(crate) fn new(source: &'a Source, known: &'a Known<T>) -> Self {
+        Self { source, known, now: Known::new(), left: source.max_response, changed: false }
+    }
+
+    /// Where the documents are, and the files that they name.
+    pub(crate) const fn source(&self) -> &'a Source {
+        self.source
+    }
+
+    /// What is known now, and whether it is anything else than before.
+    pub(crate) fn finish(self) -> (Known<T>, bool) {
+        let changed = self.changed || self.now.len() != self.known.len();
+        (self.now, changed)
+    }
+
+    /// Fetches the document at `path`, and makes of it what `read` does, off the async threads. If it is still the one
+    /// that is known, that is what it gives.
+    ///
+    /// # Errors
+    /// Silence; what `read` says; if the documents of the catalogue are too many or too much.
+    pub(crate) async fn read<F>(&mut self, path: &str, read: F) -> Result<Arc<T>>
+    where
+        F: FnOnce(Document) -> Result<T> + Send + 'static,
+    {
+        if let Some(kept) = self.now.get(path) {
+            return Ok(Arc::clone(&kept.read));
+        }
+        if self.now.len() >= MOST_DOCUMENTS {
+            return Err(refused(format_args!("it is of over {MOST_DOCUMENTS} documents")));
+        }
+        let url = self.source.url(path)?;
+        let known = self.known.get(path);
+        let fetched =
+            tokio::time::timeout(self.source.answer_timeout, fetch(self.source, url, known, self.left));
+        let kept = match fetched.await.map_err(|_| fault::too_slow())?? {
+            Fetched::Unchanged(kept) => kept,
+            Fetched::Document(head, document) => {
+                self.changed = true;
+                let size = document.bytes.len() as u64;
+                let broken =
+                    |source| Error::new(ErrorKind::Internal, "a document cannot be read").with_source(source);
+                let read = tokio::task::spawn_blocking(move || read(document)).await.map_err(broken)??;
+                Kept { read: Arc::new(read), size, etag: head.etag, modified: head.modified }
+            }
+        };
+        self.left = self.left.checked_sub(kept.size).ok_or_else(|| too_much(self.source))?;
+        let read = Arc::clone(&kept.read);
+        self.now.insert(path.to_owned(), kept);
+        Ok(read)
+    }
+}
+
+/// What the server knows a document by.
+#[derive(Debug)]
+struct Head {
+    etag: Option<HeaderValue>,
+    modified: Option<HeaderValue>,
+}
+
+enum Fetched<T> {
+    Unchanged(Kept<T>),
+    Document(Head, Document),
+}
+
+impl<T> Kept<T> {
+    fn again(&self) -> Self {
+        let (etag, modified) = (self.etag.clone(), self.modified.clone());
+        Self { read: Arc::clone(&self.read), size: self.size, etag, modified }
+    }
+
+    /// The conditions under which the document is wanted again. A time is only asked for where there is no tag: it says
+    /// less.
+    fn conditions(&self) -> HeaderMap {
+        let tag = self.etag.clone().map(|tag| (IF_NONE_MATCH, tag));
+        tag.or_else(|| self.modified.clone().map(|time| (IF_MODIFIED_SINCE, time))).into_iter().collect()
+    }
+}
+
+async fn fetch<T: Send + Sync>(
+    source: &Source,
+    url: Url,
+    known: Option<&Kept<T>>,
+    most: u64,
+) -> Result<Fetched<T>> {
+    let conditions = known.map(Kept::conditions).unwrap_or_default();
+    let answer = source.get(url, conditions, source.answer_timeout).await?;
+    match (answer.status(), known) {
+        (StatusCode::OK, _) => {
+            let header = |name: HeaderName| answer.headers().get(name).cloned();
+            let head = Head { etag: header(ETAG), modified: header(LAST_MODIFIED) };
+            let modified = head.modified.as_ref().and_then(|time| http_time(time.to_str().ok()?));
+            let bytes = whole(source, answer, most).await?;
+            Ok(Fetched::Document(head, Document { bytes, modified }))
+        }
+        (StatusCode::NOT_MODIFIED, Some(known)) => Ok(Fetched::Unchanged(known.again())),
+        _ => Err(source.refusal(Asked::List, "the catalogue", answer).await),
+    }
+}
+
+async fn whole(source: &Source, mut answer: Response, most: u64) -> Result<Bytes> {
+    let said = answer.content_length().unwrap_or(0);
+    if said > most {
+        return Err(too_much(source));
+    }
+    let mut bytes = BytesMut::with_capacity(usize::try_from(said.min(LARGEST_AT_ONCE)).unwrap_or(0));
+    while let Some(chunk) = answer.chunk().await.map_err(fault::silence)? {
+        if bytes.len() as u64 + chunk.len() as u64 > most {
+            return Err(too_much(source));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+fn too_much(source: &Source) -> Error {
+    refused(format_args!("its documents have over {} bytes", source.max_response))
+}
+
+/// Reads the time of `Last-Modified`, which is one of RFC 2822.
+pub(crate) fn http_time(text: &str) -> Option<Timestamp> {
+    let instant = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Timestamp::from_second(instant.as_second()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_servers_and_catalogues_write_them() {
+        let expected = "2024-03-19T09:48:38Z".parse().ok();
+        for text in [
+            "Tue, 19 Mar 2024 09:48:38 GMT",
+            "Tue, 19 Mar 2024 09:48:38 +0000",
+            "Tue, 19 Mar 2024 10:48:38 +0100",
+        ] {
+            assert_eq!(http_time(text), expected, "{text}");
+        }
+        assert_eq!(http_time("yesterday"), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! Whose documents are taken: anybody's, or those that a key of a keyring has signed.
+//!
+//! A signature counts if it is of the text, strong, not from the future and not run out, and was made by a key that may
+//! sign: a primary key of the keyring with a good signature of its own that says so, or a subkey that such a key has
+//! bound and that has agreed to it. A key that is revoked, or has run out by now, signs nothing, and neither do its
+//! subkeys. Revocations are those that the keyring holds; nobody is asked for more.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use image_service::{Error, Result};
+use pgp::composed::{Deserializable as _, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{Signature, SignatureType};
+use pgp::types::{KeyDetails, Tag, Timestamp, VerifyingKey};
+use tokio::io::AsyncReadExt as _;
+
+use super::clearsigned::Clearsigned;
+use super::refused;
+
+/// The most bytes of a keyring.
+const LONGEST_KEYRING: u64 = 4 << 20;
+
+/// The most signatures that are looked at, of one document.
+const MOST_SIGNATURES: usize = 16;
+
+/// How far another clock may be ahead.
+const AHEAD: u32 = 5 * 60;
+
+/// How an armoured key begins.
+const ARMOUR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+
+/// Whose documents are taken.
+#[derive(Debug)]
+pub(crate) enum Trust {
+    /// Anybody's, unsigned.
+    Anybody,
+    /// Those that one of these keys has signed.
+    Signed(Vec<SignedPublicKey>),
+}
+
+impl Trust {
+    /// Trusts the keys in the file `keyring`, or anybody if there is none.
+    ///
+    /// # Errors
+    /// `Invalid` if it is no file of OpenPGP public keys.
+    pub(crate) async fn open(keyring: Option<&Path>) -> Result<Self> {
+        let Some(file) = keyring else { return Ok(Self::Anybody) };
+        let told = |what: &str| Error::invalid(format!("keyring: '{}' {what}", file.display()));
+        let unreadable = |source| told("cannot be read").with_source(source);
+        // What is no file, such as a pipe, could be waited for without end.
+        if !tokio::fs::metadata(file).await.map_err(unreadable)?.is_file() {
+            return Err(told("is not a regular file"));
+        }
+        let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        opened.take(LONGEST_KEYRING + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
+        if bytes.len() as u64 > LONGEST_KEYRING {
+            return Err(told("is too long for a keyring"));
+        }
+        let keys = keys(&bytes)
+            .map_err(|source| told("holds something else than OpenPGP public keys").with_source(source))?;
+        if keys.is_empty() { Err(told("holds no OpenPGP public keys")) } else { Ok(Self::Signed(keys)) }
+    }
+
+    /// Whether only signed documents are taken.
+    pub(crate) const fn wants_signatures(&self) -> bool {
+        matches!(self, Self::Signed(_))
+    }
+
+    /// The text of `document` that may be believed: all of it, or what was signed by somebody who is trusted.
+    ///
+    /// # Errors
+    /// If nobody who is trusted has signed it.
+    pub(crate) fn text(&self, document: &Bytes) -> Result<Bytes> {
+        match self {
+            Self::Anybody => Ok(document.clone()),
+            Self::Signed(keys) => signed(keys, document, Timestamp::now()).map(Bytes::from),
+        }
+    }
+}
+
+/// All keys of a keyring, one behind the other, each of them armoured or all of them not.
+fn keys(bytes: &[u8]) -> pgp::errors::Result<Vec<SignedPublicKey>> {
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains(ARMOUR)) else {
+        return SignedPublicKey::from_bytes_many(bytes)?.collect();
+    };
+    let mut keys = Vec::new();
+    for block in text.split(ARMOUR).skip(1) {
+        for key in SignedPublicKey::from_string_many(&format!("{ARMOUR}{block}"))?.0 {
+            keys.push(key?);
+        }
+    }
+    Ok(keys)
+}
+
+/// The text of `document`, if one of `keys` has signed it.
+fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<String> {
+    let document = std::str::from_utf8(document).map_err(|_| refused("a signed document is not UTF-8"))?;
+    let Clearsigned { text, signatures } = Clearsigned::read(document)?;
+    let unreadable = |source| refused("a document has no signature that can be read").with_source(source);
+    let (signatures, _) = DetachedSignature::from_string_many(signatures).map_err(unreadable)?;
+    let mut why = "a document has no signature";
+    for signature in signatures.take(MOST_SIGNATURES) {
+        let signature = signature.map_err(unreadable)?.signature;
+        match check(keys, &signature, &text, now) {
+            Ok(()) => return Ok(text),
+            Err(reason) => why = reason,
+        }
+    }
+    Err(refused(why))
+}
+
+/// Whether `signature` is that of one of `keys`, of `text`, and counts.
+fn check(
+    keys: &[SignedPublicKey],
+    signature: &Signature,
+    text: &str,
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    let made = signature.created().ok_or("a signature does not say when it was made")?.as_secs();
+    if signature.typ() != Some(SignatureType::Text) {
+        return Err("a signature is not one of a text");
+    }
+    if !is_strong(signature) {
+        return Err("a signature is made with a weak hash");
+    }
+    if made > now.as_secs().saturating_add(AHEAD) {
+        return Err("a signature is from the future");
+    }
+    if ends(made, signature.signature_expiration_time()).is_some_and(|end| end <= now.as_secs()) {
+        return Err("a signature has run out");
+    }
+    let mut why = "a document is not signed by a key of the keyring";
+    for key in keys {
+        let standing = standing(key, now);
+        let primary = is_by(&key.primary_key, signature, text);
+        let subkey = key.public_subkeys.iter().find(|subkey| is_by(&subkey.key, signature, text));
+        why = match (standing, primary, subkey) {
+            (_, false, None) => continue,
+            (Err(reason), ..) => reason,
+            (Ok(Signs::Yes), true, _) => return Ok(()),
+            (Ok(_), _, Some(subkey)) => match binding(key, subkey, now) {
+                Ok(()) => return Ok(()),
+                Err(reason) => reason,
+            },
+            (Ok(Signs::No), true, None) => "a document is signed by a key that is not for signing",
+        };
+    }
+    Err(why)
+}
+
+fn is_by(key: &impl VerifyingKey, signature: &Signature, text: &str) -> bool {
+    signature.verify(key, text.as_bytes()).is_ok()
+}
+
+/// Whether a primary key is for signing documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signs {
+    Yes,
+    No,
+}
+
+/// How a primary key stands now, by what it says of itself.
+fn standing(key: &SignedPublicKey, now: Timestamp) -> Result<Signs, &'static str> {
+    let primary = &key.primary_key;
+    if key.details.revocation_signatures.iter().any(|revocation| revocation.verify_key(primary).is_ok()) {
+        return Err("a document is signed by a key that is revoked");
+    }
+    let of_users = key.details.users.iter().flat_map(|user| {
+        let own =
+            |signature: &&Signature| signature.verify_certification(primary, Tag::UserId, &user.id).is_ok();
+        // A user id that is revoked says no more what the key is for.
+        let own: Vec<&Signature> = user.signatures.iter().filter(own).collect();
+        let is_revoked = own.iter().any(|signature| signature.typ() == Some(SignatureType::CertRevocation));
+        if is_revoked { Vec::new() } else { own }
+    });
+    let of_itself =
+        key.details.direct_signatures.iter().filter(|signature| signature.verify_key(primary).is_ok());
+    let said = newest(of_users.chain(of_itself), now)
+        .ok_or("a document is signed by a key that says nothing good of itself")?;
+    let ends = ends(primary.created_at().as_secs(), said.key_expiration_time());
+    if ends.is_some_and(|end| end <= now.as_secs()) {
+        return Err("a document is signed by a key that has run out");
+    }
+    let flags = said.key_flags();
+    // A key that does not say what it is for is for everything.
+    let says_nothing = !(flags.certify()
+        || flags.sign()
+        || flags.encrypt_comms()
+        || flags.encrypt_storage()
+        || flags.authentication());
+    Ok(if flags.sign() || says_nothing { Signs::Yes } else { Signs::No })
+}
+
+/// Whether `subkey` may sign for `key` now.
+fn binding(key: &SignedPublicKey, subkey: &SignedPublicSubKey, now: Timestamp) -> Result<(), &'static str> {
+    let primary = &key.primary_key;
+    let good: Vec<&Signature> = subkey
+        .signatures
+        .iter()
+        .filter(|signature| signature.verify_subkey_binding(primary, &subkey.key).is_ok())
+        .collect();
+    if good.iter().any(|signature| signature.typ() == Some(SignatureType::SubkeyRevocation)) {
+        return Err("a document is signed by a subkey that is revoked");
+    }
+    let bound = newest(good.into_iter(), now)
+        .ok_or("a document is signed by a subkey that is not bound to its key")?;
+    let agreed = bound.embedded_signature();
+    let has_agreed =
+        agreed.is_some_and(|agreed| agreed.verify_primary_key_binding(&subkey.key, primary).is_ok());
+    if !bound.key_flags().sign() || !has_agreed {
+        return Err("a document is signed by a subkey that is not for signing");
+    }
+    let ends = ends(subkey.key.created_at().as_secs(), bound.key_expiration_time());
+    if ends.is_some_and(|end| end <= now.as_secs()) {
+        return Err("a document is signed by a subkey that has run out");
+    }
+    Ok(())
+}
+
+/// The newest of some signatures that is of the past and has not run out: what it says is what holds. They may be made
+/// with SHA-1, as those of old keys are: whoever names a key in a keyring trusts the key.
+fn newest<'s>(signatures: impl Iterator<Item = &'s Signature>, now: Timestamp) -> Option<&'s Signature> {
+    let made = |signature: &Signature| signature.created().map(Timestamp::as_secs);
+    let counts = |signature: &&Signature| {
+        made(signature).is_some_and(|made| {
+            let end = ends(made, signature.signature_expiration_time());
+            made <= now.as_secs().saturating_add(AHEAD) && end.is_none_or(|end| end > now.as_secs())
+        })
+    };
+    signatures.filter(counts).max_by_key(|signature| made(signature))
+}
+
+/// When what began then ends, if it ever does.
+fn ends(begun: u32, lasts: Option<pgp::types::Duration>) -> Option<u32> {
+    lasts
+        .map(pgp::types::Duration::as_secs)
+        .filter(|lasts| *lasts > 0)
+        .map(|lasts| begun.saturating_add(lasts))
+}
+
+/// Whether a document could not be made to fit a signature.
+fn is_strong(signature: &Signature) -> bool {
+    use HashAlgorithm::{Sha3_256, Sha3_512, Sha256, Sha384, Sha512};
+    matches!(signature.hash_alg(), Some(Sha256 | Sha384 | Sha512 | Sha3_256 | Sha3_512))
+}

@@ -1,0 +1,165 @@
+//! The dialect `simplestreams`: catalogues such as Ubuntu publishes of its cloud images, and MAAS, LXD and Incus of
+//! theirs.
+//!
+//! `streams/v1/index.json` below the endpoint names streams, each a document of products, which have versions, which
+//! have items. Every item of a chosen kind (`ftypes`) is an image. With a keyring it is `index.sjson`, and what it
+//! names as `….json` is read as `….sjson`: the text that is used is the one whose signature was verified, and no other.
+//! A stream must be what the index calls it, so that one signed document cannot stand in for another.
+//!
+//! An item's id is derived from its stream, product, version and name, which together are unique and never change their
+//! meaning. What a product or a version says holds for all of its items. `os`, `version` and `arch` are the properties
+//! `os_distro`, `os_version` and `architecture`, in the words that OpenStack has for them; everything else that is a
+//! text, a flag or a number is `simplestreams_` and its name.
+//!
+//! An item without a size, or without a SHA-256 or SHA-512, makes the catalogue refused: nothing could be held to what
+//! it says.
+
+mod products;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use image_service::{Error, Result, Support};
+use url::Url;
+
+use crate::published::{Dialect, Document, Documents, Item, PublishedOptions, Trust, refused};
+use tree::Branch;
+
+/// Where the first document is.
+const INDEX: &str = "streams/v1/index.json";
+
+/// A source of simplestreams.
+#[derive(Debug)]
+pub(crate) struct Simplestreams {
+    reading: Arc<Reading>,
+}
+
+/// How documents are read.
+#[derive(Debug)]
+struct Reading {
+    trust: Trust,
+    namespace: String,
+    owner: Option<String>,
+    ftypes: BTreeMap<String, String>,
+    datatypes: BTreeSet<String>,
+    versions: Option<NonZeroUsize>,
+}
+
+/// What a document says.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// Which streams there are.
+    Index(Vec<Stream>),
+    /// What is in one.
+    Products(Vec<Item>),
+}
+
+/// A stream that the index names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stream {
+    content_id: String,
+    path: String,
+}
+
+impl Simplestreams {
+    /// A source as `options` say, whose backend is called `name`, and whose documents are trusted by `trust`.
+    pub(crate) fn new(name: &str, options: &PublishedOptions, trust: Trust) -> Self {
+        let reading = Reading {
+            trust,
+            namespace: options.namespace.clone().unwrap_or_else(|| name.to_owned()),
+            owner: options.owner.clone(),
+            ftypes: options.ftypes.clone(),
+            datatypes: options.datatypes.iter().cloned().collect(),
+            versions: options.versions,
+        };
+        Self { reading: Arc::new(reading) }
+    }
+}
+
+#[async_trait]
+impl Dialect for Simplestreams {
+    type Document = Read;
+
+    fn ranges(&self) -> Support {
+        Support::Yes
+    }
+
+    async fn items(&self, documents: &mut Documents<'_, Read>) -> Result<Vec<Item>> {
+        let reading = Arc::clone(&self.reading);
+        let index =
+            documents.read(&self.reading.name(INDEX), move |document| reading.index(&document)).await?;
+        let Read::Index(streams) = &*index else { return Err(of_another_kind()) };
+        let mut items = Vec::new();
+        for stream in streams {
+            let (reading, root, stream) =
+                (Arc::clone(&self.reading), documents.source().root.clone(), stream.clone());
+            let name = self.reading.name(&stream.path);
+            let read = move |document| reading.products(&stream, &root, &document);
+            let products = documents.read(&name, read).await?;
+            let Read::Products(more) = &*products else { return Err(of_another_kind()) };
+            items.extend_from_slice(more);
+        }
+        Ok(items)
+    }
+}
+
+impl Reading {
+    /// What the document at `path` is called where it is signed, or is not, as this source wants it.
+    fn name(&self, path: &str) -> String {
+        let stem = path.strip_suffix(".sjson").or_else(|| path.strip_suffix(".json"));
+        match (stem, self.trust.wants_signatures()) {
+            (Some(stem), true) => format!("{stem}.sjson"),
+            (Some(stem), false) => format!("{stem}.json"),
+            (None, _) => path.to_owned(),
+        }
+    }
+
+    /// The tree of a document of some format.
+    fn tree(&self, document: &Document, format: &str) -> Result<Branch> {
+        let text = self.trust.text(&document.bytes)?;
+        let tree: Branch = serde_json::from_slice(&text)
+            .map_err(|source| refused("a document is not the JSON that it should be").with_source(source))?;
+        match tree.leaf("format") {
+            Some(said) if said == format => Ok(tree),
+            said => Err(refused(format_args!("a document has the format {said:?} instead of {format}"))),
+        }
+    }
+
+    fn index(&self, document: &Document) -> Result<Read> {
+        let tree = self.tree(document, "index:1.0")?;
+        let entries = tree.branches("index").ok_or_else(|| refused("the index names no streams"))?;
+        let is_wanted = |entry: &Branch| {
+            entry.leaf("format") == Some("products:1.0")
+                && entry.leaf("datatype").is_some_and(|datatype| self.datatypes.contains(datatype))
+        };
+        let streams = entries.into_iter().filter(|(_, entry)| is_wanted(entry)).map(|(content_id, entry)| {
+            let path = entry
+                .leaf("path")
+                .ok_or_else(|| refused(format_args!("the stream {content_id:?} has no path")))?;
+            Ok(Stream { content_id: content_id.to_owned(), path: path.to_owned() })
+        });
+        Ok(Read::Index(streams.collect::<Result<_>>()?))
+    }
+
+    fn products(&self, stream: &Stream, root: &Url, document: &Document) -> Result<Read> {
+        let tree = self.tree(document, "products:1.0")?;
+        match tree.leaf("content_id") {
+            Some(said) if said == stream.content_id => {}
+            said => {
+                let wanted = &stream.content_id;
+                return Err(refused(format_args!(
+                    "the document of the stream {wanted:?} is that of {said:?}"
+                )));
+            }
+        }
+        products::items(self, stream, root, &tree, document.modified).map(Read::Products)
+    }
+}
+
+/// The error for a document that one part of the index calls one thing, and another part another.
+fn of_another_kind() -> Error {
+    refused("one document is to be the index and a stream, or two streams")
+}

@@ -1,0 +1,158 @@
+//! The dialect `virt-builder`: catalogues such as libguestfs publishes of its templates.
+//!
+//! `index` below the endpoint, or `index.asc` with a keyring, has one section for each template. Each is an image,
+//! called as its section is. Its id is derived from that name, the architecture and the revision: a new revision is
+//! other data, so it is another image, and the one before is gone.
+//!
+//! A file whose name ends in `.xz` is unpacked while it is read. Its image has the unpacked size, and no hash, for the
+//! catalogue has none of what is unpacked: what is packed is held to its hash here, and the last bytes of the image are
+//! given out only when it is right. So a part of an image cannot be read by itself. The hash of any other file is the
+//! image's.
+//!
+//! A template without `file`, `size`, `arch` or a SHA-512 makes the catalogue refused.
+
+mod ini;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use image_service::{
+    HashAlgorithm, Image, ImageId, MultiHash, Properties, Result, Status, Support, Timestamp, Visibility,
+};
+use url::Url;
+
+use crate::published::{
+    Dialect, Document, Documents, File, Item, Packing, PublishedOptions, Trust, below, refused,
+};
+use ini::Section;
+
+/// Where the document is, and where the signed one.
+const INDEX: &str = "index";
+const SIGNED_INDEX: &str = "index.asc";
+
+/// What is shown as an attribute, or is said in another way. `sig` is a signature that nobody makes any more.
+const SHOWN_OTHERWISE: &[&str] =
+    &["arch", "checksum", "compressed_size", "file", "format", "hidden", "revision", "sig", "size"];
+
+/// A source of virt-builder.
+#[derive(Debug)]
+pub(crate) struct VirtBuilder {
+    reading: Arc<Reading>,
+}
+
+/// How the index is read.
+#[derive(Debug)]
+struct Reading {
+    trust: Trust,
+    namespace: String,
+    owner: Option<String>,
+}
+
+impl VirtBuilder {
+    /// A source as `options` say, whose backend is called `name`, and whose index is trusted by `trust`.
+    pub(crate) fn new(name: &str, options: &PublishedOptions, trust: Trust) -> Self {
+        let namespace = options.namespace.clone().unwrap_or_else(|| name.to_owned());
+        Self { reading: Arc::new(Reading { trust, namespace, owner: options.owner.clone() }) }
+    }
+}
+
+#[async_trait]
+impl Dialect for VirtBuilder {
+    type Document = Vec<Item>;
+
+    fn ranges(&self) -> Support {
+        Support::No
+    }
+
+    async fn items(&self, documents: &mut Documents<'_, Vec<Item>>) -> Result<Vec<Item>> {
+        let (reading, root) = (Arc::clone(&self.reading), documents.source().root.clone());
+        let name = if reading.trust.wants_signatures() { SIGNED_INDEX } else { INDEX };
+        let items = documents.read(name, move |document| reading.items(&root, &document)).await?;
+        Ok(items.to_vec())
+    }
+}
+
+impl Reading {
+    fn items(&self, root: &Url, document: &Document) -> Result<Vec<Item>> {
+        let text = self.trust.text(&document.bytes)?;
+        let text = std::str::from_utf8(&text).map_err(|_| refused("the index is not UTF-8"))?;
+        let made = document.modified.map_or_else(|| Timestamp::from_second(0), Ok)?;
+        ini::sections(text)?.iter().map(|section| self.item(root, section, made)).collect()
+    }
+
+    fn item(&self, root: &Url, section: &Section<'_>, made: Timestamp) -> Result<Item> {
+        let missing =
+            |field: &str| refused(format_args!("the template {:?} has no {field} that is one", section.name));
+        let number = |field: &str| {
+            section.get(field, None).map(|text| text.parse::<u64>().map_err(|_| missing(field)))
+        };
+        let path = section.get("file", None).ok_or_else(|| missing("file"))?;
+        let url = below(root, path).map_err(|why| {
+            refused(format_args!("the template {:?} has the file {path:?}, which {why}", section.name))
+        })?;
+        let arch = section.get("arch", None).ok_or_else(|| missing("arch"))?;
+        let size = number("size").ok_or_else(|| missing("size"))??;
+        let hash = hash(section).ok_or_else(|| missing("checksum[sha512]"))?;
+        let (packing, hash) = if path.ends_with(".xz") {
+            (Packing::Xz { size: number("compressed_size").transpose()?, seal: hash }, None)
+        } else {
+            (Packing::Plain, Some(hash))
+        };
+        let disk_format = section.get("format", None).map(str::to_owned);
+        let image = Image {
+            id: ImageId::derived(&self.namespace, &key(section, arch)),
+            name: Some(section.name.to_owned()),
+            status: Status::Active,
+            visibility: Visibility::Public,
+            owner: self.owner.clone(),
+            size: Some(size),
+            virtual_size: (disk_format.as_deref() == Some("raw")).then_some(size),
+            disk_format,
+            container_format: Some(String::from("bare")),
+            checksum: None,
+            hash,
+            hidden: section.get("hidden", None).is_some_and(|hidden| matches!(hidden, "true" | "yes" | "1")),
+            protected: false,
+            min_disk: 0,
+            min_ram: 0,
+            tags: [].into(),
+            created_at: made,
+            updated_at: made,
+            properties: properties(section, arch),
+            stores: Vec::new(),
+        };
+        Ok(Item { image, file: File { url, packing } })
+    }
+}
+
+/// What no other template has. A new revision is another one.
+fn key(section: &Section<'_>, arch: &str) -> String {
+    let revision = section.get("revision", None).unwrap_or("1");
+    serde_json::json!([section.name, arch, revision]).to_string()
+}
+
+/// The SHA-512, which may also be called `checksum` alone.
+fn hash(section: &Section<'_>) -> Option<MultiHash> {
+    let algorithm = HashAlgorithm::Sha512;
+    let value = section.get("checksum", Some("sha512")).or_else(|| section.get("checksum", None))?;
+    let is_hash = value.len() == algorithm.digits() && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| MultiHash { algorithm: algorithm.to_string(), value: value.to_ascii_lowercase() })
+}
+
+/// `os_distro` and `os_version` by the name of the section, which is `os-version`, and the rest as it stands there.
+fn properties(section: &Section<'_>, arch: &str) -> Properties {
+    let mut properties = Properties::from([(String::from("architecture"), arch.to_owned())]);
+    if let Some((os, version)) = section.name.rsplit_once('-') {
+        properties.insert(String::from("os_distro"), os.to_lowercase());
+        properties.insert(String::from("os_version"), version.to_owned());
+    }
+    properties.insert(
+        String::from("virt_builder_revision"),
+        section.get("revision", None).unwrap_or("1").to_owned(),
+    );
+    // Texts in other languages say the same.
+    for (name, value) in section.plain().filter(|(name, _)| !SHOWN_OTHERWISE.contains(name)) {
+        properties.insert(format!("virt_builder_{name}"), value.to_owned());
+    }
+    properties
+}
