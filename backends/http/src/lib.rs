@@ -18,9 +18,12 @@
 mod client;
 mod fault;
 mod glance_v2;
+mod incoming;
 mod key;
 mod options;
+mod outgoing;
 mod upstream;
+mod writes;
 
 use std::sync::Arc;
 

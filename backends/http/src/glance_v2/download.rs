@@ -6,16 +6,15 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt};
 use image_service::{
-    ByteRange, ByteStream, Context, Data, Download, Error, ErrorKind, Image, ImageId, Result, Status, access,
+    ByteRange, Context, Data, Download, Error, ErrorKind, Image, ImageId, Result, Status, access,
 };
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Response, StatusCode};
 
 use super::{Glance, tenancy};
 use crate::fault::{self, Asked};
+use crate::incoming::{exactly, length};
 
 /// How often to look whether an image without data is going, and the first pause, which doubles each time.
 const LOOKS: usize = 6;
@@ -134,12 +133,6 @@ fn part(glance: &Glance, image: &Image, response: Response, wanted: Option<Range
     Ok(Data::new(wanted, total, stream))
 }
 
-fn length(headers: &HeaderMap) -> Result<Option<u64>> {
-    let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
-    let length = value.to_str().ok().and_then(|text| text.parse().ok());
-    length.map(Some).ok_or_else(|| fault::nonsense("a length that is no number"))
-}
-
 /// Reads `bytes 2-4/10`.
 fn content_range(text: &str) -> Option<(Range<u64>, u64)> {
     let (range, total) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
@@ -148,98 +141,9 @@ fn content_range(text: &str) -> Option<(Range<u64>, u64)> {
     Some((first.trim().parse().ok()?..end, total.trim().parse().ok()?))
 }
 
-/// Exactly `length` bytes of a body behind the first `skip`, or an error at the end.
-fn exactly(response: Response, skip: u64, length: u64, patience: Duration) -> ByteStream {
-    let body = response.bytes_stream().map(|chunk| chunk.map_err(fault::silence));
-    Box::pin(cut(Box::pin(body), skip, length, patience))
-}
-
-/// A body on its way, and what of it is still to come.
-struct Rest<S> {
-    /// `None` once the stream has come to its end, good or bad.
-    body: Option<S>,
-    skip: u64,
-    length: u64,
-}
-
-fn cut<S>(body: S, skip: u64, length: u64, patience: Duration) -> impl Stream<Item = Result<Bytes>> + Send
-where
-    S: Stream<Item = Result<Bytes>> + Send + Unpin,
-{
-    let start = Rest { body: Some(body), skip, length };
-    futures::stream::unfold(start, move |mut rest| async move {
-        let mut body = rest.body.take()?;
-        loop {
-            if rest.length == 0 && rest.skip == 0 {
-                return None;
-            }
-            let chunk = match tokio::time::timeout(patience, body.next()).await {
-                Ok(Some(Ok(chunk))) => chunk,
-                Ok(Some(Err(error))) => return Some((Err(error), rest)),
-                Ok(None) => return Some((Err(ended_early(rest.length)), rest)),
-                Err(_) => return Some((Err(fault::too_slow()), rest)),
-            };
-            let chunk = rest.keep(chunk);
-            if !chunk.is_empty() {
-                rest.body = Some(body);
-                return Some((Ok(chunk), rest));
-            }
-        }
-    })
-}
-
-impl<S> Rest<S> {
-    /// The part of a chunk that is wanted.
-    fn keep(&mut self, mut chunk: Bytes) -> Bytes {
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
-        drop(chunk.split_to(skipped));
-        self.skip -= skipped as u64;
-        chunk.truncate(usize::try_from(self.length).unwrap_or(usize::MAX));
-        self.length -= chunk.len() as u64;
-        chunk
-    }
-}
-
-fn ended_early(missing: u64) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("the image data ended {missing} bytes early"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::TryStreamExt;
-
-    async fn cut_of(chunks: &[&'static str], skip: u64, length: u64) -> Result<String> {
-        let body: Vec<Result<Bytes>> =
-            chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
-        let parts: Vec<Bytes> =
-            cut(futures::stream::iter(body), skip, length, Duration::from_secs(1)).try_collect().await?;
-        Ok(String::from_utf8(parts.concat()).unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_part_is_cut_out_wherever_the_chunks_end() {
-        for chunks in [&["abcdef"][..], &["a", "b", "c", "d", "e", "f"], &["abc", "", "def"]] {
-            assert_eq!(cut_of(chunks, 2, 3).await.unwrap(), "cde", "{chunks:?}");
-            assert_eq!(cut_of(chunks, 0, 6).await.unwrap(), "abcdef", "{chunks:?}");
-            assert_eq!(cut_of(chunks, 0, 0).await.unwrap(), "", "{chunks:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_body_that_ends_early_ends_in_an_error() {
-        for (skip, length) in [(0, 7), (3, 4), (6, 1)] {
-            let error = cut_of(&["abc", "def"], skip, length).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Unavailable, "{skip} {length}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_falls_silent_ends_in_an_error() {
-        let mut stream = Box::pin(cut(futures::stream::pending(), 0, 1, Duration::from_secs(1)));
-        assert_eq!(stream.next().await.unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
-        assert!(stream.next().await.is_none());
-    }
 
     #[test]
     fn a_content_range_is_read_or_is_nothing() {
