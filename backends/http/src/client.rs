@@ -12,7 +12,10 @@ use image_service::{Error, ErrorKind, Result};
 use reqwest::{Certificate, Identity};
 use tokio::time::Instant;
 
-use crate::options::Options;
+use crate::options::{Dialect, Options};
+
+/// The most headers of an answer in a dialect whose records travel in them: 128 properties, and what else there is.
+const MOST_HEADERS: usize = 256;
 
 /// A client that follows its files.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ struct Plan {
     identity: Option<(PathBuf, PathBuf)>,
     look: Duration,
     is_plain: bool,
+    most_headers: Option<usize>,
     connect_timeout: Duration,
     pool_size: usize,
     pool_idle_timeout: Duration,
@@ -58,6 +62,7 @@ impl Client {
             identity,
             look: options.look,
             is_plain: options.endpoint.scheme() == "http",
+            most_headers: (options.dialect == Dialect::GlanceV1).then_some(MOST_HEADERS),
             connect_timeout: options.connect_timeout,
             pool_size: options.pool_size,
             pool_idle_timeout: options.pool_idle_timeout,
@@ -122,6 +127,9 @@ impl Plan {
             .connect_timeout(self.connect_timeout)
             .pool_max_idle_per_host(self.pool_size)
             .pool_idle_timeout(self.pool_idle_timeout);
+        if let Some(most) = self.most_headers {
+            builder = builder.http1_max_headers(most);
+        }
         if let Some(file) = &self.authorities {
             builder = builder.tls_certs_only(authorities(file)?);
         } else if self.is_plain {

@@ -23,7 +23,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Options {
     /// Which API it speaks.
     pub dialect: Dialect,
-    /// Where it is: `http` or `https`, with a path if it has one, with or without a trailing `/v2`.
+    /// Where it is: `http` or `https`, with a path if it has one, with or without a trailing version of that API. For
+    /// `compute-images` a project may follow the version.
     #[serde(deserialize_with = "endpoint")]
     pub endpoint: Url,
     /// As whom to speak to it. Default: as nobody.
@@ -125,6 +126,12 @@ pub enum Dialect {
     /// The OpenStack Image API v2, as Glance has it.
     #[serde(rename = "glance-v2")]
     GlanceV2,
+    /// The Images API v1, as Glance had it until 2018.
+    #[serde(rename = "glance-v1")]
+    GlanceV1,
+    /// The images that the OpenStack Compute API shows. It has no data of images, and takes no writes.
+    #[serde(rename = "compute-images")]
+    ComputeImages,
 }
 
 /// As whom a remote service is spoken to.
