@@ -8,6 +8,7 @@
 //! * **Who may see what** is Nova's to say. With the caller's token it shows what that caller may see, here as `private`,
 //!   for of others it says nothing. With a credential of ours, or none, everyone is shown what that credential is
 //!   shown, as `public`: use one of a project that may see no more than everyone should.
+//!   Either way it is not known what is hidden there, an id in use among it.
 //! * **Lists** are newest first and can be gone on with only behind an image that is known, so that each page is read
 //!   from the beginning, as far as needed. Any other order is made here, from the whole list, within `resort_limit`.
 //! * **Status**: `UNKNOWN` is what Nova makes of all that it has no word for; here it is `deactivated`, the one such

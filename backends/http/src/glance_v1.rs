@@ -168,7 +168,9 @@ impl Glance {
     /// The URL of an image, or of something about it. `NotFound` if there can be none.
     fn image_url(&self, id: &ImageId, about: &[&str]) -> Result<Url> {
         let segments = [&["v1", "images", id.as_str()], about].concat();
-        self.upstream.url(&segments).ok_or_else(|| Error::not_found(id))
+        // Ids are ASCII, and servers fail on any other.
+        let url = self.upstream.url(&segments).filter(|_| id.as_str().is_ascii());
+        url.ok_or_else(|| Error::not_found(id))
     }
 
     /// The image as the server has it, whoever may see it.

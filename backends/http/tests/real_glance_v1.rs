@@ -3,11 +3,13 @@
 //! These tests need one, so they are ignored unless asked for, and fail if it is not named:
 //!
 //! ```text
-//! PORTICO_TEST_GLANCE_V1=http://127.0.0.1:9292 cargo test -p portico-http --test real_glance_v1 -- --ignored
+//! PORTICO_TEST_GLANCE_V1=http://127.0.0.1:9292 \
+//!     cargo test -p portico-http --test real_glance_v1 -- --ignored --test-threads 1
 //! ```
 //!
 //! It must speak the Image API v2 too, by which the images are made that the suite reads, and ask nobody who they are,
-//! as Glance 15 does with the paste flavor `noauth`. Images are made in it and left there.
+//! as Glance 15 does with the paste flavor `noauth`. Each case takes away the images that the one before made, so that
+//! only one may run at a time.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carried::{Reader, Writer};
+use carried::{Reader, Writer, clear};
 use futures::{StreamExt, TryStreamExt};
 use image_service::conformance::Fixture;
 use image_service::{
@@ -43,7 +45,9 @@ async fn open() -> GlanceV1 {
 
 async fn glance_v1() -> Fixture {
     let store = Arc::new(GlanceV2::open("real", options(Dialect::GlanceV2)).await.unwrap());
-    let seen = Arc::new(Reader(Arc::new(open().await)));
+    let service = Arc::new(open().await);
+    clear(&*service, &*store).await;
+    let seen = Arc::new(Reader(service));
     let writer = Arc::new(Writer { store, seen: Arc::clone(&seen) });
     Fixture::new(seen).read_only(writer).without_sharing()
 }

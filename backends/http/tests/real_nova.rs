@@ -1,11 +1,12 @@
 //! The dialect `compute-images` on a real Nova: the reading part of the conformance suite.
 //!
 //! These tests need one, and the Glance behind it, in which the images are made, so they are ignored unless asked for,
-//! and fail if these are not named. The token is an administrator's, for both.
+//! and fail if these are not named. The token is an administrator's, for both. Each case takes away the images that the
+//! one before made, so that only one may run at a time.
 //!
 //! ```text
 //! PORTICO_TEST_NOVA=http://127.0.0.1:8774/v2.1 PORTICO_TEST_GLANCE=http://127.0.0.1:9292 PORTICO_TEST_TOKEN=... \
-//!     cargo test -p portico-http --test real_nova -- --ignored
+//!     cargo test -p portico-http --test real_nova -- --ignored --test-threads 1
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -14,7 +15,7 @@ mod carried;
 
 use std::sync::Arc;
 
-use carried::{Reader, Writer};
+use carried::{Reader, Writer, clear};
 use image_service::conformance::Fixture;
 use portico_http::{Auth, ComputeImages, Dialect, GlanceV2, Options};
 
@@ -31,6 +32,7 @@ fn options(dialect: Dialect, variable: &str) -> Options {
 async fn compute_images() -> Fixture {
     let glance = GlanceV2::open("real", options(Dialect::GlanceV2, "PORTICO_TEST_GLANCE")).await.unwrap();
     let nova = ComputeImages::open(options(Dialect::ComputeImages, "PORTICO_TEST_NOVA")).await.unwrap();
+    clear(&glance, &glance).await;
     let seen = Arc::new(Reader(Arc::new(nova)));
     let writer = Arc::new(Writer { store: Arc::new(glance), seen: Arc::clone(&seen) });
     Fixture::new(seen).read_only(writer).without_sharing()

@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 
 use futures::TryStreamExt;
 use image_service::{
-    Caller, Context, Direction, ErrorKind, Filter, ImageId, ImageService, Query, Sort, SortKey, Status,
-    Visibility,
+    Caller, Context, Direction, ErrorKind, Filter, ImageId, ImageService, Query, Secret, Sort, SortKey,
+    Status, Visibility,
 };
-use portico_http::{ComputeImages, Dialect, GlanceV1, Options};
+use portico_http::{Auth, ComputeImages, Dialect, GlanceV1, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -144,5 +144,78 @@ mod glance_15 {
         assert!(glance.show(&theirs, &ImageId::lookup(QUEUED)).await.is_ok());
         let others = Context::new(Caller::member_of("others"), "req-recorded");
         assert!(glance.show(&others, &ImageId::lookup(QUEUED)).await.is_err());
+    }
+}
+
+mod nova_34 {
+    use super::*;
+
+    const ACTIVE: &str = "6a1f0c52-3b4e-4b8e-9d56-0c7a51c4a201";
+    const QUEUED: &str = "6a1f0c52-3b4e-4b8e-9d56-0c7a51c4a202";
+    const DEACTIVATED: &str = "6a1f0c52-3b4e-4b8e-9d56-0c7a51c4a203";
+
+    fn recordings(line: &str) -> &'static str {
+        let list = line.starts_with("GET /v2.1/images/detail?");
+        match line.rsplit('/').next().unwrap() {
+            _ if list && line.contains("marker=") => include_str!("recorded/nova-34/end.txt"),
+            _ if list => include_str!("recorded/nova-34/detail.txt"),
+            ACTIVE => include_str!("recorded/nova-34/show.txt"),
+            _ => include_str!("recorded/nova-34/not-found.txt"),
+        }
+    }
+
+    async fn nova() -> (Replay, ComputeImages) {
+        let replay = Replay::start(recordings).await;
+        let nova = ComputeImages::open(replay.options(Dialect::ComputeImages)).await.unwrap();
+        (replay, nova)
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_and_its_elements_are_what_is_shown() {
+        let (_replay, nova) = nova().await;
+        let page = nova.detail(&admin(), &newest_first()).await.unwrap();
+        assert_eq!((ids(&page), page.more), (vec![DEACTIVATED, QUEUED, ACTIVE], false));
+        let image = page.items.last().unwrap();
+        assert_eq!(nova.show(&admin(), &ImageId::lookup(ACTIVE)).await.unwrap(), *image);
+        assert_eq!((image.name.as_deref(), image.status), (Some("bookworm ä"), Status::Active));
+        assert_eq!((image.size, image.min_disk, image.min_ram), (Some(6), 3, 64));
+        assert_eq!(image.properties["os_distro"], "debian");
+        assert_eq!((image.visibility, &image.owner, &image.disk_format), (Visibility::Public, &None, &None));
+        let others: Vec<_> = page.items.iter().map(|image| (image.status, image.size)).collect();
+        assert_eq!(others[..2], [(Status::Deactivated, Some(4)), (Status::Queued, None)]);
+    }
+
+    #[tokio::test]
+    async fn any_order_and_any_filter_can_be_asked_for() {
+        let (_replay, nova) = nova().await;
+        let by_name = Sort::by([(SortKey::Name, Direction::Asc)]);
+        let page = nova.detail(&admin(), &Query { sort: by_name, ..Query::default() }).await.unwrap();
+        assert_eq!(ids(&page), [QUEUED, ACTIVE, DEACTIVATED]);
+        let debian = Filter::Property { key: "os_distro".into(), value: "debian".into() };
+        let page = nova.detail(&admin(), &Query { filters: vec![debian], ..Query::default() }).await.unwrap();
+        assert_eq!(ids(&page), [ACTIVE]);
+    }
+
+    #[tokio::test]
+    async fn there_is_no_data_and_what_is_not_there_is_not_found() {
+        let (_replay, nova) = nova().await;
+        let error = nova.get(&admin(), &ImageId::lookup(ACTIVE), None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotImplemented);
+        assert!(error.message().contains("compute service"), "{error}");
+        let error = nova.get(&admin(), &ImageId::random(), None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn callers_with_tokens_of_their_own_are_shown_what_nova_shows_them_as_private() {
+        let replay = Replay::start(recordings).await;
+        let options = Options { auth: Auth::Caller {}, ..replay.options(Dialect::ComputeImages) };
+        let nova = ComputeImages::open(options).await.unwrap();
+        let nameless = nova.show(&admin(), &ImageId::lookup(ACTIVE)).await.unwrap_err();
+        assert_eq!(nameless.kind(), ErrorKind::Unauthenticated);
+        let token = Some(Secret::new("theirs"));
+        let caller = Context::new(Caller { token, ..Caller::member_of("theirs") }, "req-recorded");
+        let image = nova.show(&caller, &ImageId::lookup(ACTIVE)).await.unwrap();
+        assert_eq!(image.visibility, Visibility::Private);
     }
 }

@@ -1,8 +1,8 @@
 //! What the cases of the conformance suite need of a service that tells less of an image than the contract knows.
 //!
-//! Each case knows its images by a tag. A service that has no tags is seen through [`Reader`], which finds them in a
-//! property, and images are made through [`Writer`], in another service that shares its store, which puts them there
-//! and then says what the reader shows.
+//! Each case knows its images by a tag. A service that has no tags is seen through [`Reader`], which finds them among
+//! the properties, and images are made through [`Writer`], in another service that shares its store, which puts them
+//! there and then says what the reader shows.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -48,44 +48,76 @@ macro_rules! reading_cases {
 }
 pub(crate) use reading_cases;
 
-use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use image_service::{
-    ByteRange, Capabilities, Context, Download, Error, Field, Image, ImageChange, ImageId, ImageService,
-    Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Support, Upload,
+    ByteRange, Caller, Capabilities, Context, Download, Error, Filter, Image, ImageChange, ImageId,
+    ImageService, Locations, NewImage, Page, Query, Result, Scope, Sharing, Stores, Summary, Support, Upload,
+    VisibilityScope,
 };
 
-/// The property that tags are in.
-const TAGS: &str = "case_tags";
+/// What the names of the properties begin with that tags are in, one in each. The rest is the tag in hex, which no
+/// dialect takes for something else.
+const TAG: &str = "case_tag_";
+
+fn property_of(tag: &str) -> String {
+    tag.bytes().fold(TAG.to_owned(), |mut key, byte| {
+        write!(key, "{byte:02x}").unwrap();
+        key
+    })
+}
 
 /// A service that is only read, with the tags that its images carry.
 #[derive(Debug)]
 pub(crate) struct Reader(pub(crate) Arc<dyn ImageService>);
 
-fn with_tags(mut image: Image) -> Image {
-    if let Some(tags) = image.properties.remove(TAGS) {
-        image.tags = tags.split(',').map(str::to_owned).collect();
+/// Takes away what cases have left behind, that others need not read past it: those that `list` shows.
+///
+/// No other case may be at work.
+pub(crate) async fn clear(list: &dyn ImageService, store: &dyn ImageService) {
+    let admin = Context::new(Caller::administrator(), "req-clear");
+    let scope = Scope { visibility: VisibilityScope::All, ..Scope::default() };
+    let images = list.detail(&admin, &Query { scope, ..Query::default() }).await.unwrap().items;
+    for image in images.iter().filter(|image| image.properties.keys().any(|key| key.starts_with(TAG))) {
+        if image.protected {
+            let change = ImageChange { protected: Some(false), ..ImageChange::default() };
+            store.update(&admin, &image.id, change, None).await.unwrap();
+        }
+        store.delete(&admin, &image.id).await.unwrap();
     }
+}
+
+fn with_tags(mut image: Image) -> Image {
+    let (tags, properties) = image.properties.into_iter().partition(|(key, _)| key.starts_with(TAG));
+    image.properties = properties;
+    let tags: image_service::Properties = tags;
+    image.tags = tags.into_values().collect();
     image
+}
+
+/// The same query, to a service that has its tags in properties.
+fn without_tags(query: &Query) -> Query {
+    let carried = |filter: &Filter| match filter {
+        Filter::Tag(tag) => Filter::Property { key: property_of(tag), value: tag.clone() },
+        other => other.clone(),
+    };
+    Query { filters: query.filters.iter().map(carried).collect(), ..query.clone() }
 }
 
 #[async_trait]
 impl ImageService for Reader {
     fn capabilities(&self) -> Capabilities {
-        let mut can = self.0.capabilities();
-        // It would be asked for what is in no tag of its own.
-        can.filters.remove(&Field::Tag);
-        Capabilities { writes: Support::No, uploads: Support::No, ..can }
+        Capabilities { writes: Support::No, uploads: Support::No, ..self.0.capabilities() }
     }
 
     async fn index(&self, context: &Context, query: &Query) -> Result<Page<Summary>> {
-        self.0.index(context, query).await
+        self.0.index(context, &without_tags(query)).await
     }
 
     async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
-        Ok(self.0.detail(context, query).await?.map(with_tags))
+        Ok(self.0.detail(context, &without_tags(query)).await?.map(with_tags))
     }
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
@@ -129,10 +161,6 @@ pub(crate) struct Writer {
     pub(crate) seen: Arc<Reader>,
 }
 
-fn text(tags: &BTreeSet<String>) -> String {
-    tags.iter().map(String::as_str).collect::<Vec<_>>().join(",")
-}
-
 #[async_trait]
 impl ImageService for Writer {
     fn capabilities(&self) -> Capabilities {
@@ -156,7 +184,8 @@ impl ImageService for Writer {
     }
 
     async fn create(&self, context: &Context, mut image: NewImage, data: Option<Upload>) -> Result<Image> {
-        image.properties.insert(TAGS.to_owned(), text(&image.tags));
+        let tags = std::mem::take(&mut image.tags);
+        image.properties.extend(tags.into_iter().map(|tag| (property_of(&tag), tag)));
         let made = self.store.create(context, image, data).await?;
         self.seen.show(context, &made.id).await
     }
@@ -165,12 +194,10 @@ impl ImageService for Writer {
         &self,
         context: &Context,
         id: &ImageId,
-        mut change: ImageChange,
+        change: ImageChange,
         data: Option<Upload>,
     ) -> Result<Image> {
-        if let Some(tags) = &change.tags {
-            change.properties.insert(TAGS.to_owned(), Some(text(tags)));
-        }
+        assert_eq!(change.tags, None, "a case about reading changes no tags");
         self.store.update(context, id, change, data).await?;
         self.seen.show(context, id).await
     }
