@@ -37,9 +37,33 @@ install() {
   for file in "$@"; do arguments+=(-r "$file"); done
   "$venv/bin/pip" install --quiet --disable-pip-version-check "${arguments[@]}"
   case $name in
-    glance-venv | keystone-venv) let_sqlite_wait "$venv" ;;
+    glance-venv | keystone-venv | nova-venv) let_sqlite_wait "$venv" ;;
     tempest-venv) stay_on_loopback "$venv" ;;
   esac
+  echo "$digest" >"$venv/.installed"
+}
+
+# A Glance that speaks the Images API v1 needs Python 2.7: PYTHON27, or one that is found. Few machines have one, so that
+# what needs it is skipped without, and says so.
+install_old_glance() {
+  local venv=$state/old-glance-venv python27=${PYTHON27:-} candidate digest
+  for candidate in python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7*/bin/python; do
+    if [ -z "$python27" ] && command -v "$candidate" >/dev/null; then python27=$(command -v "$candidate"); fi
+  done
+  if [ -z "$python27" ]; then
+    say "NO PYTHON 2.7: the Images API v1 will NOT be tried on a real Glance; set PYTHON27 to one"
+    rm -rf "$venv"
+    return
+  fi
+  digest=$({ "$python27" -V 2>&1; cat "$here"/requirements-old-glance.txt; } | sha256sum | cut -d' ' -f1)
+  if [ "$(cat "$venv/.installed" 2>/dev/null)" = "$digest" ]; then return; fi
+  say "installing old-glance-venv ..."
+  rm -rf "$venv" "$state/virtualenv"
+  # The last one that makes environments for Python 2.7.
+  "$python" -m venv "$state/virtualenv"
+  "$state/virtualenv/bin/pip" install --quiet --disable-pip-version-check 'virtualenv==20.21.1'
+  "$state/virtualenv/bin/virtualenv" --quiet --python "$python27" "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements-old-glance.txt"
   echo "$digest" >"$venv/.installed"
 }
 
@@ -117,3 +141,5 @@ else
 fi
 install glance-venv "${glance_files[@]}"
 install keystone-venv "${keystone_files[@]}"
+install nova-venv "$here/requirements-nova.txt"
+install_old_glance

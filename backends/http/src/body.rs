@@ -71,7 +71,7 @@ pub(crate) fn part(
 }
 
 /// The length that a body is announced to have.
-fn length(headers: &HeaderMap) -> Result<Option<u64>> {
+pub(crate) fn length(headers: &HeaderMap) -> Result<Option<u64>> {
     let Some(value) = headers.get(CONTENT_LENGTH) else { return Ok(None) };
     let length = value.to_str().ok().and_then(|text| text.parse().ok());
     length.map(Some).ok_or_else(|| fault::nonsense("a length that is no number"))
@@ -98,7 +98,7 @@ fn content_range(text: &str) -> Option<(Range<u64>, u64)> {
 
 /// Exactly `length` bytes of a body behind the first `skip`, or an error at the end. `patience` is how long it may be
 /// silent.
-fn exactly(response: Response, skip: u64, length: u64, patience: Duration) -> ByteStream {
+pub(crate) fn exactly(response: Response, skip: u64, length: u64, patience: Duration) -> ByteStream {
     let body = response.bytes_stream().map(|chunk| chunk.map_err(fault::silence));
     Box::pin(cut(Box::pin(body), skip, length, patience))
 }

@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     pub(crate) look: Duration,
     /// Whether the server is spoken to without TLS.
     pub(crate) is_plain: bool,
+    /// The most headers of an answer, where that is more than usual.
+    pub(crate) most_headers: Option<usize>,
     /// How long a connection may take to be made.
     pub(crate) connect_timeout: Duration,
     /// The most idle connections to keep.
@@ -55,6 +57,7 @@ struct Plan {
     identity: Option<(PathBuf, PathBuf)>,
     look: Duration,
     is_plain: bool,
+    most_headers: Option<usize>,
     connect_timeout: Duration,
     pool_size: usize,
     pool_idle_timeout: Duration,
@@ -83,6 +86,7 @@ impl Client {
             identity,
             look: connection.look,
             is_plain: connection.is_plain,
+            most_headers: connection.most_headers,
             connect_timeout: connection.connect_timeout,
             pool_size: connection.pool_size,
             pool_idle_timeout: connection.pool_idle_timeout,
@@ -147,6 +151,9 @@ impl Plan {
             .connect_timeout(self.connect_timeout)
             .pool_max_idle_per_host(self.pool_size)
             .pool_idle_timeout(self.pool_idle_timeout);
+        if let Some(most) = self.most_headers {
+            builder = builder.http1_max_headers(most);
+        }
         if let Some(file) = &self.authorities {
             builder = builder.tls_certs_only(authorities(file)?);
         } else if self.is_plain {

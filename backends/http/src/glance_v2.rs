@@ -33,24 +33,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use image_service::{
-    ByteRange, Capabilities, Context, Download, Error, ErrorKind, Image, ImageChange, ImageId, ImageService,
-    Locations, NewImage, Page, Query, Result, Sharing, Status, Stores, Summary, Support, Upload,
+    ByteRange, Capabilities, Context, Download, Error, Image, ImageChange, ImageId, ImageService, Locations,
+    NewImage, Page, Query, Result, Sharing, Status, Stores, Summary, Support, Upload,
 };
 use reqwest::StatusCode;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::fault::{self, Asked, Credentials};
 use crate::options::Options;
 use crate::upstream::{Reply, Upstream};
+use crate::writes::{Writes, lasting};
 
 /// A Glance service as a backend.
 #[derive(Debug)]
 pub struct GlanceV2 {
     glance: Arc<Glance>,
-    /// The writes under way. They outlive the futures that began them.
-    writes: TaskTracker,
+    writes: Writes,
 }
 
 impl GlanceV2 {
@@ -75,27 +73,13 @@ impl GlanceV2 {
                 settle_timeout: options.settle_timeout,
             },
         };
-        Ok(Self { glance: Arc::new(glance), writes: TaskTracker::new() })
+        Ok(Self { glance: Arc::new(glance), writes: Writes::default() })
     }
 
     /// Waits until every write that has begun is finished, also those whose callers have gone. To be called when
     /// no more requests come.
     pub async fn drain(&self) {
-        self.writes.close();
-        self.writes.wait().await;
-    }
-
-    /// Runs a write to its end, whether or not anybody waits for it. The write is told when nobody does.
-    async fn finish<T, F>(&self, write: impl FnOnce(CancellationToken) -> F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
-        let gone = CancellationToken::new();
-        let task = self.writes.spawn(write(gone.clone()));
-        let _tell = gone.drop_guard();
-        let broken = |source| Error::new(ErrorKind::Internal, "a write broke down").with_source(source);
-        task.await.map_err(broken)?
+        self.writes.drain().await;
     }
 }
 
@@ -127,7 +111,7 @@ impl ImageService for GlanceV2 {
 
     async fn create(&self, context: &Context, image: NewImage, data: Option<Upload>) -> Result<Image> {
         let (glance, context) = (Arc::clone(&self.glance), lasting(context));
-        self.finish(|gone| write::create(glance, context, image, data, gone)).await
+        self.writes.finish(|gone| write::create(glance, context, image, data, gone)).await
     }
 
     async fn update(
@@ -138,12 +122,12 @@ impl ImageService for GlanceV2 {
         data: Option<Upload>,
     ) -> Result<Image> {
         let (glance, context, id) = (Arc::clone(&self.glance), lasting(context), id.clone());
-        self.finish(|gone| write::update(glance, context, id, change, data, gone)).await
+        self.writes.finish(|gone| write::update(glance, context, id, change, data, gone)).await
     }
 
     async fn delete(&self, context: &Context, id: &ImageId) -> Result<()> {
         let (glance, context, id) = (Arc::clone(&self.glance), lasting(context), id.clone());
-        self.finish(|_| write::delete(glance, context, id)).await
+        self.writes.finish(|_| write::delete(glance, context, id)).await
     }
 
     fn sharing(&self) -> Option<&dyn Sharing> {
@@ -157,11 +141,6 @@ impl ImageService for GlanceV2 {
     fn locations(&self) -> Option<&dyn Locations> {
         None
     }
-}
-
-/// The context of a write: what has begun is finished, also when nobody waits for the answer any more.
-fn lasting(context: &Context) -> Context {
-    Context { deadline: None, ..context.clone() }
 }
 
 /// What all requests share.

@@ -1,17 +1,20 @@
 //! Images behind HTTP: a remote image service, or a published catalogue, as a backend.
 //!
 //! A server speaks a dialect, and there is one module for each. What they share is how to call a server that may be
-//! slow, wrong or gone: the options name every bound, `client` connects, `body` holds data to its length, and `fault`
-//! turns what comes back into the contract's errors.
+//! slow, wrong or gone: the options name every bound, `client` connects, `body` and `outgoing` carry image data, and
+//! `fault` turns what comes back into the contract's errors.
 //!
-//! | dialect | what is behind | options | module |
+//! | dialect | what is behind | what it does | options |
 //! |---|---|---|---|
-//! | `glance-v2` | the OpenStack Image API v2 as real Glance services answer it, quirks included | [`Options`] | `glance_v2` |
-//! | `simplestreams` | the catalogue of a mirror such as Ubuntu's cloud images, read only | [`PublishedOptions`] | `simplestreams` |
-//! | `virt-builder` | the catalogue of libguestfs, read only | [`PublishedOptions`] | `virt_builder` |
+//! | `glance-v2` | the OpenStack Image API v2 as real Glance services answer it, quirks included | everything | [`Options`] |
+//! | `glance-v1` | the Images API v1, as Glance spoke it until 2018 | all that its headers can hold; members, no answers | [`Options`] |
+//! | `compute-images` | the images of the OpenStack Compute API, `/v2.1/images` | shows records; no data, no writes | [`Options`] |
+//! | `simplestreams` | the catalogue of a mirror such as Ubuntu's cloud images | reads | [`PublishedOptions`] |
+//! | `virt-builder` | the catalogue of libguestfs | reads | [`PublishedOptions`] |
 //!
-//! A service is asked for each list anew (`upstream`). A published catalogue is a few documents, which are fetched,
-//! verified and kept, and lists are made of what is in memory (`published`).
+//! A service is asked for each list anew (`upstream`), and `listing` makes our pages out of lists of servers that sort by
+//! little. A published catalogue is a few documents, which are fetched, verified and kept, and lists are made of what is
+//! in memory (`published`).
 //!
 //! ```toml
 //! kind = "http"
@@ -30,19 +33,26 @@
 
 mod body;
 mod client;
+mod compute_images;
 mod fault;
+mod glance_v1;
 mod glance_v2;
 mod key;
+mod listing;
 mod options;
+mod outgoing;
 mod published;
 mod simplestreams;
 mod upstream;
 mod virt_builder;
+mod writes;
 
 use std::sync::Arc;
 
 use image_service::{ImageService, Result};
 
+pub use compute_images::ComputeImages;
+pub use glance_v1::GlanceV1;
 pub use glance_v2::GlanceV2;
 pub use options::{Auth, Dialect, Options, TextOrder};
 pub use published::{PublishedDialect, PublishedOptions};
@@ -60,6 +70,8 @@ use virt_builder::VirtBuilder;
 pub async fn open(name: &str, options: Options) -> Result<Arc<dyn ImageService>> {
     match options.dialect {
         Dialect::GlanceV2 => Ok(Arc::new(GlanceV2::open(name, options).await?)),
+        Dialect::GlanceV1 => Ok(Arc::new(GlanceV1::open(name, options).await?)),
+        Dialect::ComputeImages => Ok(Arc::new(ComputeImages::open(options).await?)),
     }
 }
 

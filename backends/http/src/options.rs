@@ -19,13 +19,17 @@ use crate::client::Connection;
 /// No time is longer: the clock cannot be asked for a moment that is too far off.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The most headers of an answer in a dialect whose records travel in them: 128 properties, and what else there is.
+const MOST_HEADERS: usize = 256;
+
 /// How to reach a remote image service, and how much of its time and talk to take.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// Which API it speaks.
     pub dialect: Dialect,
-    /// Where it is: `http` or `https`, with a path if it has one, with or without a trailing `/v2`.
+    /// Where it is: `http` or `https`, with a path if it has one, with or without a trailing version of that API. For
+    /// `compute-images` a project may follow the version.
     #[serde(deserialize_with = "endpoint")]
     pub endpoint: Url,
     /// As whom to speak to it. Default: as nobody.
@@ -127,6 +131,7 @@ impl Options {
             client_key: self.client_key.clone(),
             look: self.look,
             is_plain: self.endpoint.scheme() == "http",
+            most_headers: (self.dialect == Dialect::GlanceV1).then_some(MOST_HEADERS),
             connect_timeout: self.connect_timeout,
             pool_size: self.pool_size,
             pool_idle_timeout: self.pool_idle_timeout,
@@ -141,6 +146,12 @@ pub enum Dialect {
     /// The OpenStack Image API v2, as Glance has it.
     #[serde(rename = "glance-v2")]
     GlanceV2,
+    /// The Images API v1, as Glance had it until 2018.
+    #[serde(rename = "glance-v1")]
+    GlanceV1,
+    /// The images that the OpenStack Compute API shows. It has no data of images, and takes no writes.
+    #[serde(rename = "compute-images")]
+    ComputeImages,
 }
 
 /// As whom a remote service is spoken to.

@@ -16,7 +16,7 @@ use url::Url;
 use crate::client::Client;
 use crate::fault::{self, Credentials};
 use crate::key::Key;
-use crate::options::Options;
+use crate::options::{Dialect, Options};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -54,7 +54,7 @@ impl Upstream {
     pub(crate) async fn open(options: &Options) -> Result<Self> {
         Ok(Self {
             client: Client::make(options.connection()).await?,
-            base: base(&options.endpoint),
+            base: base(options.dialect, &options.endpoint),
             key: Key::open(&options.auth).await?,
             answer_timeout: options.answer_timeout,
             write_timeout: options.write_timeout,
@@ -123,6 +123,31 @@ impl Upstream {
             self.whole(self.send(request).await?).await
         };
         within(self.patience(context), answer).await
+    }
+
+    /// Gets what an answer to a read of `url` would have in front of its body.
+    pub(crate) async fn head(&self, context: &Context, url: Url) -> Result<(StatusCode, HeaderMap)> {
+        let answer = async {
+            let request = self.request(context, Method::HEAD, url).await?;
+            let response = self.send(request).await?;
+            Ok((response.status(), response.headers().clone()))
+        };
+        within(self.patience(context), answer).await
+    }
+
+    /// Asks for a change that is said in `headers` of the dialect's, and gives the whole answer.
+    pub(crate) async fn write_headers(
+        &self,
+        context: &Context,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+    ) -> Result<Reply> {
+        let answer = async {
+            let request = self.request(context, method, url).await?.headers(headers);
+            self.whole(self.send(request).await?).await
+        };
+        within(self.write_timeout, answer).await
     }
 
     /// Asks for a change, and gives the whole answer. `content` is a media type and a body.
@@ -194,21 +219,34 @@ async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T>>) 
     tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(fault::too_slow()))
 }
 
-/// The endpoint without the version that some catalogues put at its end.
-fn base(endpoint: &Url) -> Url {
+/// The endpoint as the paths of the dialect begin with it, whether or not it has the version at its end, as some
+/// catalogues put it.
+fn base(dialect: Dialect, endpoint: &Url) -> Url {
     let mut url = endpoint.clone();
     let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(path.strip_suffix("/v2").unwrap_or(&path));
+    let without = |versions: &[&str]| {
+        versions.iter().find_map(|version| path.strip_suffix(version)).unwrap_or(&path).to_owned()
+    };
+    url.set_path(&match dialect {
+        Dialect::GlanceV2 => without(&["/v2"]),
+        Dialect::GlanceV1 => without(&["/v1", "/v1.0", "/v1.1"]),
+        // Behind the version there may be a project, so that it must stand there.
+        Dialect::ComputeImages if path.split('/').any(|part| matches!(part, "v2" | "v2.1")) => path,
+        Dialect::ComputeImages => format!("{path}/v2.1"),
+    });
     url
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Dialect;
+
+    async fn upstream_of(dialect: Dialect, endpoint: &str) -> Upstream {
+        Upstream::open(&Options::new(dialect, Url::parse(endpoint).unwrap())).await.unwrap()
+    }
 
     async fn upstream(endpoint: &str) -> Upstream {
-        Upstream::open(&Options::new(Dialect::GlanceV2, Url::parse(endpoint).unwrap())).await.unwrap()
+        upstream_of(Dialect::GlanceV2, endpoint).await
     }
 
     #[tokio::test]
@@ -221,6 +259,22 @@ mod tests {
             ("http://h:1/image/v2", "http://h:1/image/v2/images"),
         ] {
             let url = upstream(endpoint).await.url(&["v2", "images"]).unwrap();
+            assert_eq!(url.as_str(), expected, "{endpoint}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_dialect_knows_the_versions_of_its_own() {
+        for (dialect, endpoint, expected) in [
+            (Dialect::GlanceV1, "http://h:1", "http://h:1/images"),
+            (Dialect::GlanceV1, "http://h:1/v1", "http://h:1/images"),
+            (Dialect::GlanceV1, "http://h:1/image/v1.1/", "http://h:1/image/images"),
+            (Dialect::GlanceV1, "http://h:1/v2", "http://h:1/v2/images"),
+            (Dialect::ComputeImages, "http://h:1", "http://h:1/v2.1/images"),
+            (Dialect::ComputeImages, "http://h:1/compute/v2.1/", "http://h:1/compute/v2.1/images"),
+            (Dialect::ComputeImages, "http://h:1/v2/project", "http://h:1/v2/project/images"),
+        ] {
+            let url = upstream_of(dialect, endpoint).await.url(&["images"]).unwrap();
             assert_eq!(url.as_str(), expected, "{endpoint}");
         }
     }

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::{Glance, GlanceV2, tenancy, wire};
 use crate::fault::Asked;
+use crate::writes::lasting;
 
 #[async_trait]
 impl Sharing for GlanceV2 {
@@ -45,26 +46,29 @@ impl Sharing for GlanceV2 {
     }
 
     async fn add_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<Member> {
-        let (glance, context) = (Arc::clone(&self.glance), super::lasting(context));
+        let (glance, context) = (Arc::clone(&self.glance), lasting(context));
         let (id, member) = (id.clone(), member.to_owned());
-        self.finish(|_| async move {
-            let image = tenancy::changeable(&glance, &context, &id).await?;
-            if image.visibility != Visibility::Shared {
-                return Err(only_shared());
-            }
-            let url = glance.image_url(&id, &["members"])?;
-            let reply =
-                glance.upstream.write(&context, Method::POST, url, json(&json!({"member": member}))).await?;
-            match reply.status {
-                StatusCode::OK | StatusCode::CREATED => wire::member(&reply.body),
-                StatusCode::CONFLICT => Err(Error::new(
-                    ErrorKind::AlreadyExists,
-                    format!("project {member} is a member of image {id} already"),
-                )),
-                _ => Err(glance.refusal(Asked::Make, id.as_str(), &reply)),
-            }
-        })
-        .await
+        self.writes
+            .finish(|_| async move {
+                let image = tenancy::changeable(&glance, &context, &id).await?;
+                if image.visibility != Visibility::Shared {
+                    return Err(only_shared());
+                }
+                let url = glance.image_url(&id, &["members"])?;
+                let reply = glance
+                    .upstream
+                    .write(&context, Method::POST, url, json(&json!({"member": member})))
+                    .await?;
+                match reply.status {
+                    StatusCode::OK | StatusCode::CREATED => wire::member(&reply.body),
+                    StatusCode::CONFLICT => Err(Error::new(
+                        ErrorKind::AlreadyExists,
+                        format!("project {member} is a member of image {id} already"),
+                    )),
+                    _ => Err(glance.refusal(Asked::Make, id.as_str(), &reply)),
+                }
+            })
+            .await
     }
 
     async fn set_member_status(
@@ -74,40 +78,42 @@ impl Sharing for GlanceV2 {
         member: &str,
         status: MemberStatus,
     ) -> Result<Member> {
-        let (glance, context) = (Arc::clone(&self.glance), super::lasting(context));
+        let (glance, context) = (Arc::clone(&self.glance), lasting(context));
         let (id, member) = (id.clone(), member.to_owned());
-        self.finish(move |_| async move {
-            let (image, _) = tenancy::visible(&glance, &context, &id).await?;
-            glance.may_answer(&context, &image, &member)?;
-            let body = json(&json!({"status": status.as_str()}));
-            let url = glance.member_url(&id, &member)?;
-            let reply = glance.upstream.write(&context, Method::PUT, url, body).await?;
-            match reply.status {
-                StatusCode::OK => wire::member(&reply.body),
-                StatusCode::NOT_FOUND => Err(no_member(&id, &member)),
-                _ => Err(glance.refusal(Asked::Change, id.as_str(), &reply)),
-            }
-        })
-        .await
+        self.writes
+            .finish(move |_| async move {
+                let (image, _) = tenancy::visible(&glance, &context, &id).await?;
+                glance.may_answer(&context, &image, &member)?;
+                let body = json(&json!({"status": status.as_str()}));
+                let url = glance.member_url(&id, &member)?;
+                let reply = glance.upstream.write(&context, Method::PUT, url, body).await?;
+                match reply.status {
+                    StatusCode::OK => wire::member(&reply.body),
+                    StatusCode::NOT_FOUND => Err(no_member(&id, &member)),
+                    _ => Err(glance.refusal(Asked::Change, id.as_str(), &reply)),
+                }
+            })
+            .await
     }
 
     async fn remove_member(&self, context: &Context, id: &ImageId, member: &str) -> Result<()> {
-        let (glance, context) = (Arc::clone(&self.glance), super::lasting(context));
+        let (glance, context) = (Arc::clone(&self.glance), lasting(context));
         let (id, member) = (id.clone(), member.to_owned());
-        self.finish(|_| async move {
-            let image = tenancy::changeable(&glance, &context, &id).await?;
-            if image.visibility != Visibility::Shared {
-                return Err(no_member(&id, &member));
-            }
-            let url = glance.member_url(&id, &member)?;
-            let reply = glance.upstream.write(&context, Method::DELETE, url, None).await?;
-            match reply.status {
-                StatusCode::NO_CONTENT | StatusCode::OK => Ok(()),
-                StatusCode::NOT_FOUND => Err(no_member(&id, &member)),
-                _ => Err(glance.refusal(Asked::Change, id.as_str(), &reply)),
-            }
-        })
-        .await
+        self.writes
+            .finish(|_| async move {
+                let image = tenancy::changeable(&glance, &context, &id).await?;
+                if image.visibility != Visibility::Shared {
+                    return Err(no_member(&id, &member));
+                }
+                let url = glance.member_url(&id, &member)?;
+                let reply = glance.upstream.write(&context, Method::DELETE, url, None).await?;
+                match reply.status {
+                    StatusCode::NO_CONTENT | StatusCode::OK => Ok(()),
+                    StatusCode::NOT_FOUND => Err(no_member(&id, &member)),
+                    _ => Err(glance.refusal(Asked::Change, id.as_str(), &reply)),
+                }
+            })
+            .await
     }
 }
 

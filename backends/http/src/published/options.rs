@@ -169,6 +169,7 @@ impl PublishedOptions {
             client_key: self.client_key.clone(),
             look: self.look,
             is_plain: self.endpoint.scheme() == "http",
+            most_headers: None,
             connect_timeout: self.connect_timeout,
             pool_size: self.pool_size,
             pool_idle_timeout: self.pool_idle_timeout,
