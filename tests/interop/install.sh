@@ -43,27 +43,30 @@ install() {
   echo "$digest" >"$venv/.installed"
 }
 
-# A Glance that speaks the Images API v1 needs Python 2.7: PYTHON27, or one that is found. Few machines have one, so that
-# what needs it is skipped without, and says so.
-install_old_glance() {
-  local venv=$state/old-glance-venv python27=${PYTHON27:-} candidate digest
-  for candidate in python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7*/bin/python; do
-    if [ -z "$python27" ] && command -v "$candidate" >/dev/null; then python27=$(command -v "$candidate"); fi
+# find_old_python: a Python 2.7: PYTHON27, or one that is found. Few machines have one, so that what needs it is skipped
+# without, and says so. The program that a shim of pyenv leads to may not be there, so each one is asked.
+find_old_python() {
+  local candidate
+  for candidate in "${PYTHON27:-}" python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7*/bin/python2.7; do
+    if [ -n "$candidate" ] && command -v "$candidate" >/dev/null &&
+      "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
   done
-  if [ -z "$python27" ]; then
-    say "NO PYTHON 2.7: the Images API v1 will NOT be tried on a real Glance; set PYTHON27 to one"
-    rm -rf "$venv"
-    return
-  fi
-  digest=$({ "$python27" -V 2>&1; cat "$here"/requirements-old-glance.txt; } | sha256sum | cut -d' ' -f1)
+  return 1
+}
+
+# install_old NAME FILE PYTHON: as `install`, for a Python 2.7.
+install_old() {
+  local venv=$state/$1 file=$2 old_python=$3 digest
+  digest=$({ "$old_python" -VV 2>&1; cat "$file"; } | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$venv/.installed" 2>/dev/null)" = "$digest" ]; then return; fi
-  say "installing old-glance-venv ..."
-  rm -rf "$venv" "$state/virtualenv"
-  # The last one that makes environments for Python 2.7.
-  "$python" -m venv "$state/virtualenv"
-  "$state/virtualenv/bin/pip" install --quiet --disable-pip-version-check 'virtualenv==20.21.1'
-  "$state/virtualenv/bin/virtualenv" --quiet --python "$python27" "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements-old-glance.txt"
+  install virtualenv-venv "$here/requirements-virtualenv.txt"
+  say "installing $1 ..."
+  rm -rf "$venv"
+  "$state/virtualenv-venv/bin/virtualenv" --quiet --python "$old_python" "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-python-version-warning -r "$file"
   echo "$digest" >"$venv/.installed"
 }
 
@@ -141,5 +144,3 @@ else
 fi
 install glance-venv "${glance_files[@]}"
 install keystone-venv "${keystone_files[@]}"
-install nova-venv "$here/requirements-nova.txt"
-install_old_glance

@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 use image_service::Secret;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, IntoDeserializer as _};
 use url::Url;
 
 use crate::client::Connection;
@@ -22,11 +22,15 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most headers of an answer in a dialect whose records travel in them: 128 properties, and what else there is.
 const MOST_HEADERS: usize = 256;
 
+/// What `dialect` can be, for all that this crate makes.
+const DIALECTS: &[&str] = &["glance-v2", "glance-v1", "compute-images", "simplestreams", "virt-builder"];
+
 /// How to reach a remote image service, and how much of its time and talk to take.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// Which API it speaks.
+    #[serde(deserialize_with = "dialect")]
     pub dialect: Dialect,
     /// Where it is: `http` or `https`, with a path if it has one, with or without a trailing version of that API. For
     /// `compute-images` a project may follow the version.
@@ -201,6 +205,14 @@ pub enum TextOrder {
     /// By some rule of a language, or without regard to case, as MySQL. Lists sorted by name are then read
     /// whole and sorted here, within [`Options::resort_limit`].
     Other,
+}
+
+/// One of the dialects of services. Whoever means another kind of source has misspelt it, and is told those as well.
+fn dialect<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dialect, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known: Result<Dialect, serde::de::value::Error> =
+        Dialect::deserialize(text.as_str().into_deserializer());
+    known.map_err(|_| D::Error::unknown_variant(&text, DIALECTS))
 }
 
 /// A server's address, without its API version and without anything that does not belong there.
