@@ -13,25 +13,19 @@ use image_service::{
 };
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Glance, meta, tenancy, wire};
 use crate::fault::{self, Asked};
 use crate::outgoing::{self, Failure};
 use crate::upstream::Reply;
+use crate::writes;
 
 /// How often to try to take away an image that should not be.
 const TRIES: u32 = 5;
 
 /// The pause before looking again, which doubles each time.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// The longest such pause while an upload that broke off settles.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-/// How late a server may begin with an upload that has broken off already.
-const LATE_BEGINNING: Duration = Duration::from_secs(3);
 
 /// Makes an image, with data if an upload comes with it.
 pub(super) async fn create(
@@ -202,14 +196,15 @@ async fn send(
     data: Upload,
     gone: &CancellationToken,
 ) -> Result<Image> {
+    let settled = || writes::settled(glance.settle_timeout, || glance.fetch(context, id));
     let (error, found, taken) = match put(glance, context, id, data, gone).await {
         Ok((reply, sent)) => {
             let image = wire::image(&reply.body)?;
-            return if image.size == Some(sent) { Ok(image) } else { Err(miscounted(sent, &image)) };
+            return if image.size == Some(sent) { Ok(image) } else { Err(writes::miscounted(sent, &image)) };
         }
         Err(Failure::Refused(error)) => return Err(error),
-        Err(Failure::Broken(error)) => (error, settled(glance, context, id).await, None),
-        Err(Failure::Unheard(error, sent)) => (error, settled(glance, context, id).await, Some(sent)),
+        Err(Failure::Broken(error)) => (error, settled().await, None),
+        Err(Failure::Unheard(error, sent)) => (error, settled().await, Some(sent)),
     };
     // The answer was lost, and the data was not.
     match found {
@@ -230,34 +225,4 @@ async fn put(
     let request = request.headers(meta::data(data.size)).header(CONTENT_TYPE, "application/octet-stream");
     let refusal = |reply: &Reply| glance.refusal(Asked::Upload, id.as_str(), reply);
     outgoing::send(&glance.upstream, request, data, gone, glance.idle_timeout, refusal).await
-}
-
-/// The image once the server has noticed how its upload ended, or when we have waited long enough for that.
-///
-/// A server with much to do begins with an upload only after it has broken off, so that an image that is queued may be
-/// one that will be saving in a moment.
-async fn settled(glance: &Glance, context: &Context, id: &ImageId) -> Result<Image> {
-    let deadline = Instant::now() + glance.settle_timeout;
-    let begins = Instant::now() + glance.settle_timeout.min(LATE_BEGINNING);
-    let mut pause = PAUSE;
-    let mut was_saving = false;
-    loop {
-        let image = glance.fetch(context, id).await?;
-        was_saving |= image.status == Status::Saving;
-        let may_begin = image.status == Status::Queued && !was_saving && Instant::now() + pause <= begins;
-        let goes_on = image.status == Status::Saving && Instant::now() + pause <= deadline;
-        if !may_begin && !goes_on {
-            return Ok(image);
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-fn miscounted(sent: u64, image: &Image) -> Error {
-    let has = image.size.map_or_else(|| "an unknown number of".to_owned(), |size| size.to_string());
-    Error::new(
-        ErrorKind::Corrupt,
-        format!("{sent} bytes of image data were sent, and the image has {has} bytes"),
-    )
 }

@@ -12,25 +12,19 @@ use image_service::{
     access,
 };
 use reqwest::{Method, StatusCode};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::meanwhile::Uploading;
 use super::upload::{self, Failure};
 use super::{Glance, patch, tenancy, wire};
 use crate::fault::{self, Asked};
+use crate::writes;
 
 /// How often to try to take away an image that should not be. Glance refuses while it is busy with it.
 const TRIES: u32 = 5;
 
 /// The pause before looking again, which doubles each time.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// The longest such pause while an upload that broke off settles.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-/// How late a Glance may begin with an upload that has broken off already.
-const LATE_BEGINNING: Duration = Duration::from_secs(3);
 
 /// Makes an image, with data if an upload comes with it.
 pub(super) async fn create(
@@ -216,19 +210,20 @@ async fn send(
     gone: &CancellationToken,
 ) -> Result<Image> {
     let uploading = glance.meanwhile.begin(id);
+    let settled = || writes::settled(glance.bounds.settle_timeout, || glance.fetch(context, id));
     let (error, found, taken) = match upload::send(glance, context, id, data, gone).await {
         Ok(sent) => {
             let image = glance.fetch(context, id).await?;
             if image.size != Some(sent) {
-                return Err(miscounted(sent, &image));
+                return Err(writes::miscounted(sent, &image));
             }
             return make_good(glance, context, image, &uploading).await;
         }
         // Whoever got in before us has the image now.
         Err(Failure::Refused(error)) if error.kind() == ErrorKind::Conflict => return Err(error),
         Err(Failure::Refused(error)) => (error, glance.fetch(context, id).await, None),
-        Err(Failure::Broken(error)) => (error, settled(glance, context, id).await, None),
-        Err(Failure::Unheard(error, sent)) => (error, settled(glance, context, id).await, Some(sent)),
+        Err(Failure::Broken(error)) => (error, settled().await, None),
+        Err(Failure::Unheard(error, sent)) => (error, settled().await, Some(sent)),
     };
     let Ok(image) = found else { return Err(error) };
     if error.kind() == ErrorKind::NotFound {
@@ -254,34 +249,4 @@ async fn make_good(
         Some(body) => apply(glance, context, &image.id, body).await,
         None => Ok(image),
     }
-}
-
-/// The image once Glance has noticed how its upload ended, or when we have waited long enough for that.
-///
-/// A Glance with much to do begins with an upload only after it has broken off. Until it is seen to save, an image that
-/// is queued may thus be one that will be saving in a moment, and would refuse the next upload.
-async fn settled(glance: &Glance, context: &Context, id: &ImageId) -> Result<Image> {
-    let deadline = Instant::now() + glance.bounds.settle_timeout;
-    let begins = Instant::now() + glance.bounds.settle_timeout.min(LATE_BEGINNING);
-    let mut pause = PAUSE;
-    let mut was_saving = false;
-    loop {
-        let image = glance.fetch(context, id).await?;
-        was_saving |= image.status == Status::Saving;
-        let may_begin = image.status == Status::Queued && !was_saving && Instant::now() + pause <= begins;
-        let goes_on = image.status == Status::Saving && Instant::now() + pause <= deadline;
-        if !may_begin && !goes_on {
-            return Ok(image);
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-fn miscounted(sent: u64, image: &Image) -> Error {
-    let has = image.size.map_or_else(|| "an unknown number of".to_owned(), |size| size.to_string());
-    Error::new(
-        ErrorKind::Corrupt,
-        format!("{sent} bytes of image data were sent, and the image has {has} bytes"),
-    )
 }
