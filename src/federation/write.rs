@@ -202,7 +202,7 @@ impl Federation {
         }
         let members = members_of(context, from, image).await?;
         // It may have been there before.
-        let record = NewImage { returning: true, ..record_of(image) };
+        let record = NewImage::again(image);
         to.write("create", to.service().create(context, record, None)).await?;
         share_with(context, to, &image.id, &members).await?;
         Ok(members)
@@ -329,25 +329,4 @@ pub(super) async fn share_with(
         }
     }
     Ok(())
-}
-
-/// What would make `image` anew.
-pub(super) fn record_of(image: &Image) -> NewImage {
-    NewImage {
-        id: Some(image.id.clone()),
-        name: image.name.clone(),
-        visibility: Some(image.visibility),
-        owner: Some(image.owner.clone()),
-        disk_format: image.disk_format.clone(),
-        container_format: image.container_format.clone(),
-        hidden: image.hidden,
-        protected: image.protected,
-        min_disk: image.min_disk,
-        min_ram: image.min_ram,
-        tags: image.tags.clone(),
-        properties: image.properties.clone(),
-        store: None,
-        returning: false,
-        created_at: Some(image.created_at),
-    }
 }

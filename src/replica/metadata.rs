@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use image_service::{Image, ImageChange, MOST_PER_IMAGE, NewImage, Properties, Status, Visibility};
+use image_service::{Image, ImageChange, MOST_PER_IMAGE, Properties, Status, Visibility};
 
 /// The property of an image whose copying is under way. Its value is the name of the backend that it comes from.
 pub const MARK: &str = "portico_copy_from";
@@ -99,27 +99,6 @@ pub(super) fn draft(image: &Image, from: &str, kept: &Kept) -> Image {
     Image { visibility: Visibility::Private, protected: false, ..marked(&whole, from) }
 }
 
-/// The record that begins a copy. The image lives on elsewhere, so that its id may come back.
-pub(super) fn record(draft: &Image) -> NewImage {
-    NewImage {
-        id: Some(draft.id.clone()),
-        name: draft.name.clone(),
-        visibility: Some(draft.visibility),
-        owner: Some(draft.owner.clone()),
-        disk_format: draft.disk_format.clone(),
-        container_format: draft.container_format.clone(),
-        hidden: draft.hidden,
-        protected: draft.protected,
-        min_disk: draft.min_disk,
-        min_ram: draft.min_ram,
-        tags: draft.tags.clone(),
-        properties: draft.properties.clone(),
-        store: None,
-        returning: true,
-        created_at: Some(draft.created_at),
-    }
-}
-
 /// Whether `image` is a copy from this backend that is under way.
 pub(super) fn is_marked(image: &Image, from: &str) -> bool {
     image.properties.get(MARK).is_some_and(|mark| mark == from)
@@ -127,7 +106,7 @@ pub(super) fn is_marked(image: &Image, from: &str) -> bool {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use image_service::{Caller, Digester, Timestamp};
+    use image_service::{Caller, Digester, NewImage, Timestamp};
 
     use super::*;
 
@@ -214,7 +193,7 @@ pub(super) mod tests {
         let image = Image { properties, ..active() };
         let draft = draft(&image, "a", &Kept::All);
         assert_eq!(draft.properties.len(), MOST_PER_IMAGE);
-        let made = record(&draft).into_image(&Caller::administrator(), Timestamp::now()).unwrap();
+        let made = NewImage::again(&draft).into_image(&Caller::administrator(), Timestamp::now()).unwrap();
         let mut copy = Image { status: Status::Active, ..made };
         let change = change(&image, &copy, &Kept::All);
         change.apply_to(&mut copy, &Caller::administrator(), Timestamp::now()).unwrap();

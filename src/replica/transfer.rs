@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_service::{
-    Context, Data, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, Result, Status,
-    Upload, Visibility,
+    Context, Data, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, NewImage, Result,
+    Status, Upload, Visibility,
 };
 
 use super::content::{Likeness, likeness};
@@ -69,7 +69,7 @@ impl Transfer<'_> {
 
     async fn begin(&self, id: &ImageId) -> Result<u64, Failed> {
         let (image, data) = self.open(id).await?;
-        let record = metadata::record(&self.draft(&image));
+        let record = NewImage::again(&self.draft(&image));
         match self.to.service.create(self.context, record, None).await {
             Ok(there) => self.fill(&image, data, &there).await,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => match self.settled(id).await {

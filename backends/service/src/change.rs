@@ -49,6 +49,28 @@ pub struct NewImage {
 }
 
 impl NewImage {
+    /// What makes the record of `image` anew, with its id, where that may have been before.
+    #[must_use]
+    pub fn again(image: &Image) -> Self {
+        Self {
+            id: Some(image.id.clone()),
+            name: image.name.clone(),
+            visibility: Some(image.visibility),
+            owner: Some(image.owner.clone()),
+            disk_format: image.disk_format.clone(),
+            container_format: image.container_format.clone(),
+            hidden: image.hidden,
+            protected: image.protected,
+            min_disk: image.min_disk,
+            min_ram: image.min_ram,
+            tags: image.tags.clone(),
+            properties: image.properties.clone(),
+            store: None,
+            returning: true,
+            created_at: Some(image.created_at),
+        }
+    }
+
     /// The queued image that this describes, made by `caller` at `now`.
     ///
     /// # Errors
