@@ -24,18 +24,37 @@ find_python() {
 # A Debian Python can lack the module that puts pip into an environment; it comes as a package of its own.
 can_make_environments() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
+# installer: uv, in an environment of its own. uv is installed once, and anew when its version changes.
+installer() {
+  local venv=$state/uv-venv file=$here/requirements-uv.txt digest
+  digest=$({ "$python" -VV; cat "$file"; } | sha256sum | cut -d' ' -f1)
+  if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$digest" ]; then
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$file"
+    echo "$digest" >"$venv/.installed"
+  fi
+  printf '%s\n' "$venv/bin/uv"
+}
+
 # install NAME FILE...: a virtual environment with exactly what the files say. A stamp keeps the digest of the
 # files, so a second run does nothing, and an interrupted or outdated installation is made anew.
+# What a site has set for pip, its mirror and its certificates, holds for uv too. uv keeps nothing between environments,
+# because what it keeps it links to, and some files are changed here.
 install() {
-  local name=$1 venv=$state/$1 digest arguments=() file
+  local name=$1 venv=$state/$1 digest arguments=() file uv index
   shift
   digest=$({ "$python" -VV; cat "$@"; } | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$venv/.installed" 2>/dev/null)" = "$digest" ]; then return; fi
   say "installing $name ..."
+  uv=$(installer)
   rm -rf "$venv"
-  "$python" -m venv "$venv"
+  "$uv" venv --quiet --no-config --python "$python" "$venv"
   for file in "$@"; do arguments+=(-r "$file"); done
-  "$venv/bin/pip" install --quiet --disable-pip-version-check "${arguments[@]}"
+  index=$("$python" -m pip config get global.index-url 2>/dev/null || true)
+  index=${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$index}}
+  UV_DEFAULT_INDEX=$index "$uv" pip install --quiet --no-config --no-cache --native-tls --python "$venv/bin/python" \
+    "${arguments[@]}"
   case $name in
     glance-venv | keystone-venv | nova-venv) let_sqlite_wait "$venv" ;;
     tempest-venv) stay_on_loopback "$venv" ;;
