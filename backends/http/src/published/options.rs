@@ -1,6 +1,7 @@
 //! What can be set about a published catalogue, with every bound and its default.
 //!
-//! Every time is longer than nothing and no longer than a day.
+//! Every time is longer than nothing and no longer than a day. A key that the dialect has no use for is a fault as one
+//! that nobody knows.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -8,19 +9,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use image_service::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use crate::client::Connection;
+use crate::keys::Keys;
 use crate::options::{
     endpoint, five_seconds, one_minute, sixteen_mebibytes, sixty_four_mebibytes, some_bytes, ten_seconds,
     thirty_seconds, thirty_two, time,
 };
 
 /// Where a catalogue is published, how much of it to take, and how long to believe it.
+// Not what serde makes is the way to read this, but what refuses useless keys on top of that.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct PublishedOptions {
     /// What the catalogue is written in.
     pub dialect: PublishedDialect,
@@ -83,7 +85,8 @@ pub struct PublishedOptions {
     /// How long no byte may come in the middle of image data. Default: 60 s.
     #[serde(default = "one_minute", deserialize_with = "time")]
     pub idle_timeout: Duration,
-    /// The most bytes to read and throw away for a range that the server ignores. Default: 16 MiB.
+    /// The most bytes to read and throw away for a range that the server ignores. Not for `virt-builder`, of whose images
+    /// no parts are read. Default: 16 MiB.
     #[serde(default = "sixteen_mebibytes")]
     pub skip_limit: ByteSize,
     /// The most idle connections to keep. Default: 32.
@@ -109,6 +112,31 @@ impl PublishedDialect {
     #[must_use]
     pub fn is_named(name: &str) -> bool {
         matches!(name, "simplestreams" | "virt-builder")
+    }
+
+    /// What the configuration calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Simplestreams => "simplestreams",
+            Self::VirtBuilder => "virt-builder",
+        }
+    }
+
+    /// The options that it has no use for.
+    const fn useless(self) -> &'static [&'static str] {
+        match self {
+            Self::Simplestreams => &[],
+            Self::VirtBuilder => &["ftypes", "datatypes", "versions", "skip_limit"],
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PublishedOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut keys = Keys::default();
+        let options = Self::deserialize(keys.noting(deserializer))?;
+        keys.refuse(options.dialect.useless(), options.dialect.name())?;
+        Ok(options)
     }
 }
 
@@ -140,24 +168,6 @@ impl PublishedOptions {
             skip_limit: sixteen_mebibytes(),
             pool_size: thirty_two(),
             pool_idle_timeout: thirty_seconds(),
-        }
-    }
-
-    /// Refuses what is set for another dialect.
-    ///
-    /// # Errors
-    /// `Invalid`, with the option.
-    pub(crate) fn check(&self) -> Result<()> {
-        let set = [
-            ("ftypes", self.ftypes != disk_images()),
-            ("datatypes", self.datatypes != image_downloads()),
-            ("versions", self.versions.is_some()),
-        ];
-        match set.into_iter().find(|(_, set)| *set && self.dialect != PublishedDialect::Simplestreams) {
-            Some((option, _)) => {
-                Err(Error::invalid(format!("{option}: is for the dialect simplestreams alone")))
-            }
-            None => Ok(()),
         }
     }
 
@@ -236,16 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_simplestreams_is_refused_elsewhere() {
-        for (option, more) in [
-            ("ftypes", "ftypes = { 'root.tar.xz' = 'root-tar' }"),
-            ("datatypes", "datatypes = ['x']"),
-            ("versions", "versions = 2"),
+    fn a_key_that_the_dialect_has_no_use_for_is_a_fault_also_at_its_default() {
+        for (key, value) in [
+            ("ftypes", "{ 'root.tar.xz' = 'root-tar' }"),
+            ("datatypes", "['image-downloads']"),
+            ("versions", "2"),
+            ("skip_limit", "'16 MiB'"),
         ] {
-            assert!(parse("simplestreams", more).unwrap().check().is_ok());
-            let error = parse("virt-builder", more).unwrap().check().unwrap_err();
-            assert!(error.to_string().starts_with(option), "{error}");
+            let more = format!("{key} = {value}");
+            assert!(parse("simplestreams", &more).is_ok());
+            let error = parse("virt-builder", &more).unwrap_err();
+            assert!(error.message().contains(&format!("`{key}`, the dialect virt-builder ")), "{error}");
         }
-        assert!(parse("virt-builder", "").unwrap().check().is_ok());
     }
 }
