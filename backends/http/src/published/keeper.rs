@@ -5,6 +5,9 @@
 //! A catalogue that is refused never takes the place of a good one. Why there is no newer one is told to the operator
 //! when that changes, and not each time.
 //!
+//! When the documents of the catalogues that were taken were signed is remembered for as long as the process lives, so
+//! that none is taken that is older. Only a start of the process forgets it.
+//!
 //! Once a day all documents are fetched as if they had never been seen. What was signed by a key that has run out since
 //! is then refused, although the source says that it is the same as ever.
 
@@ -19,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Dialect;
 use super::catalogue::Catalogue;
-use super::documents::{Documents, Known, Source};
+use super::documents::{Documents, Known, Signed, Source};
 use crate::fault;
 
 /// How long not to ask again after that came to nothing, unless `fresh` is shorter.
@@ -27,6 +30,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// How long the source is believed that a document is the same as before.
 const AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Of so many documents it is remembered when they were signed. Beyond that only those of the catalogue at hand count.
+const MOST_REMEMBERED: usize = 1024;
 
 /// The most fetches that one request waits for: one that began before it, its own, and one in whose place its own came.
 const MOST_WAITS: usize = 3;
@@ -60,6 +66,7 @@ struct Shared<D: Dialect> {
 struct State<T> {
     good: Option<Good>,
     known: Arc<Known<T>>,
+    signed: Arc<Signed>,
     /// When the last fetch began that knew nothing.
     anew: Option<Instant>,
     failure: Option<Failure>,
@@ -112,8 +119,8 @@ impl<D: Dialect> Keeper<D> {
     /// Keeps the catalogue that `dialect` reads at `source`, of no more than `most` images. Asks nothing yet. `name` is
     /// what the operator knows the source by.
     pub(crate) fn new(name: &str, dialect: D, source: Source, ages: Ages, most: usize) -> Self {
-        let state = State { good: None, known: Arc::default(), anew: None, failure: None, flight: None };
-        let state = Mutex::new(state);
+        let (known, signed) = (Arc::default(), Arc::default());
+        let state = Mutex::new(State { good: None, known, signed, anew: None, failure: None, flight: None });
         Self { shared: Arc::new(Shared { name: name.to_owned(), dialect, source, ages, most, state }) }
     }
 
@@ -209,9 +216,9 @@ impl<D: Dialect> Shared<D> {
             Asks::Changes => Arc::clone(&state.known),
             Asks::All => Arc::default(),
         };
-        let shared = Arc::clone(self);
+        let (shared, signed) = (Arc::clone(self), Arc::clone(&state.signed));
         let task = tokio::spawn(async move {
-            let outcome = shared.fetch(&known).await;
+            let outcome = shared.fetch(&known, &signed).await;
             shared.settle(began, asks, outcome);
             drop(told);
         });
@@ -221,8 +228,12 @@ impl<D: Dialect> Shared<D> {
     }
 
     /// The catalogue as it is at the source, with what is known of its documents then, or `None` if it is the same.
-    async fn fetch(&self, known: &Known<D::Document>) -> Result<Option<(Catalogue, Known<D::Document>)>> {
-        let mut documents = Documents::new(&self.source, known);
+    async fn fetch(
+        &self,
+        known: &Known<D::Document>,
+        signed: &Signed,
+    ) -> Result<Option<(Catalogue, Known<D::Document>)>> {
+        let mut documents = Documents::new(&self.source, known, signed);
         let items = self.dialect.items(&mut documents).await?;
         let (known, changed) = documents.finish();
         if !changed {
@@ -242,6 +253,7 @@ impl<D: Dialect> Shared<D> {
                 }
                 if let Some((catalogue, known)) = found {
                     tracing::info!(backend = name, images = catalogue.len(), "there is a new catalogue");
+                    remember(Arc::make_mut(&mut state.signed), &known);
                     state.known = Arc::new(known);
                     state.good = Some(Good { catalogue: Arc::new(catalogue), confirmed: began });
                 } else if let Some(good) = &mut state.good {
@@ -259,6 +271,14 @@ impl<D: Dialect> Shared<D> {
                 state.failure = Some(Failure { error: Arc::new(error), told: chain, ended });
             }
         }
+    }
+}
+
+/// Remembers when the documents of a catalogue that is taken were signed. No document in it is older than what is known.
+fn remember<T>(signed: &mut Signed, known: &Known<T>) {
+    signed.extend(known.iter().filter_map(|(path, kept)| Some((path.clone(), kept.signed?))));
+    if signed.len() > MOST_REMEMBERED {
+        signed.retain(|path, _| known.contains_key(path));
     }
 }
 

@@ -30,7 +30,8 @@ pub struct PublishedOptions {
     #[serde(deserialize_with = "endpoint")]
     pub endpoint: Url,
     /// The OpenPGP public keys of which one must have signed every document, in a file, armoured or not. With it only
-    /// signed documents are taken; without it, those that are not. Default: none.
+    /// signed documents are taken, and none that was signed before one that was taken since the process began; without it,
+    /// those that are not signed. Default: none.
     #[serde(default)]
     pub keyring: Option<PathBuf>,
     /// What the ids of the images are derived from, beside their names in the catalogue. Default: the backend's name.

@@ -16,6 +16,7 @@ use pgp::types::{KeyDetails, Tag, Timestamp, VerifyingKey};
 use tokio::io::AsyncReadExt as _;
 
 use super::clearsigned::Clearsigned;
+use super::documents::Document;
 use super::refused;
 
 /// The most bytes of a keyring.
@@ -68,14 +69,19 @@ impl Trust {
         matches!(self, Self::Signed(_))
     }
 
-    /// The text of `document` that may be believed: all of it, or what was signed by somebody who is trusted.
+    /// The text of `document` that may be believed: all of it, or what was signed by somebody who is trusted. When that was
+    /// is noted in [`Document::signed`].
     ///
     /// # Errors
     /// If nobody who is trusted has signed it.
-    pub(crate) fn text(&self, document: &Bytes) -> Result<Bytes> {
+    pub(crate) fn text(&self, document: &Document) -> Result<Bytes> {
         match self {
-            Self::Anybody => Ok(document.clone()),
-            Self::Signed(keys) => signed(keys, document, Timestamp::now()).map(Bytes::from),
+            Self::Anybody => Ok(document.bytes.clone()),
+            Self::Signed(keys) => {
+                let (text, made) = signed(keys, &document.bytes, Timestamp::now())?;
+                document.signed.set(Some(image_service::Timestamp::from_second(made.into())?));
+                Ok(Bytes::from(text))
+            }
         }
     }
 }
@@ -94,8 +100,8 @@ fn keys(bytes: &[u8]) -> pgp::errors::Result<Vec<SignedPublicKey>> {
     Ok(keys)
 }
 
-/// The text of `document`, if one of `keys` has signed it.
-fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<String> {
+/// The text of `document`, if one of `keys` has signed it, and when that was, in seconds since the epoch.
+fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<(String, u32)> {
     let document = std::str::from_utf8(document).map_err(|_| refused("a signed document is not UTF-8"))?;
     let Clearsigned { text, signatures } = Clearsigned::read(document)?;
     let unreadable = |source| refused("a document has no signature that can be read").with_source(source);
@@ -104,20 +110,20 @@ fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<S
     for signature in signatures.take(MOST_SIGNATURES) {
         let signature = signature.map_err(unreadable)?.signature;
         match check(keys, &signature, &text, now) {
-            Ok(()) => return Ok(text),
+            Ok(made) => return Ok((text, made)),
             Err(reason) => why = reason,
         }
     }
     Err(refused(why))
 }
 
-/// Whether `signature` is that of one of `keys`, of `text`, and counts.
+/// When `signature` was made, if it is that of one of `keys`, of `text`, and counts.
 fn check(
     keys: &[SignedPublicKey],
     signature: &Signature,
     text: &str,
     now: Timestamp,
-) -> Result<(), &'static str> {
+) -> Result<u32, &'static str> {
     let made = signature.created().ok_or("a signature does not say when it was made")?.as_secs();
     if signature.typ() != Some(SignatureType::Text) {
         return Err("a signature is not one of a text");
@@ -139,9 +145,9 @@ fn check(
         why = match (standing, primary, subkey) {
             (_, false, None) => continue,
             (Err(reason), ..) => reason,
-            (Ok(Signs::Yes), true, _) => return Ok(()),
+            (Ok(Signs::Yes), true, _) => return Ok(made),
             (Ok(_), _, Some(subkey)) => match binding(key, subkey, now) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(made),
                 Err(reason) => reason,
             },
             (Ok(Signs::No), true, None) => "a document is signed by a key that is not for signing",
