@@ -87,6 +87,10 @@ impl Dialect for Simplestreams {
         Support::Yes
     }
 
+    fn trust(&self) -> &Trust {
+        &self.reading.trust
+    }
+
     async fn items(&self, documents: &mut Documents<'_, Read>) -> Result<Vec<Item>> {
         let reading = Arc::clone(&self.reading);
         let index =

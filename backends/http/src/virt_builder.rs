@@ -64,6 +64,10 @@ impl Dialect for VirtBuilder {
         Support::No
     }
 
+    fn trust(&self) -> &Trust {
+        &self.reading.trust
+    }
+
     async fn items(&self, documents: &mut Documents<'_, Vec<Item>>) -> Result<Vec<Item>> {
         let (reading, root) = (Arc::clone(&self.reading), documents.source().root.clone());
         let name = if reading.trust.wants_signatures() { SIGNED_INDEX } else { INDEX };

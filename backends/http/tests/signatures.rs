@@ -223,6 +223,42 @@ async fn a_keyring_need_not_be_armoured_and_holds_keys_alone() {
 }
 
 #[tokio::test]
+async fn a_key_counts_while_it_is_in_the_keyring() {
+    let mirror = mirror("other").await;
+    mirror.put(PRODUCTS, fixture("products.good.sjson"));
+    let ring = keyring(&["good"]);
+    let service = open(&mirror, PublishedDialect::Simplestreams, &ring).await;
+    assert!(refusal(&*service).await.contains("not signed by a key of the keyring"));
+    std::fs::write(ring.path(), fixture("good.asc") + &fixture("other.asc")).unwrap();
+    pass(Duration::from_secs(11)).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed"]);
+
+    // The source says that nothing has changed, and it has not.
+    std::fs::write(ring.path(), fixture("good.asc")).unwrap();
+    pass(Duration::from_secs(61)).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed"], "the last good catalogue goes on for a while");
+    pass(Duration::from_secs(60 * 60)).await;
+    assert!(refusal(&*service).await.contains("not signed by a key of the keyring"));
+}
+
+#[tokio::test]
+async fn another_keyring_may_do_without_what_the_last_one_believed() {
+    let mirror = Mirror::start().await;
+    mirror.put(INDEX, fixture("index.20240105.sjson"));
+    mirror.put(PRODUCTS, fixture("products.good.sjson"));
+    let ring = keyring(&["good", "dated"]);
+    let service = open(&mirror, PublishedDialect::Simplestreams, &ring).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed"]);
+    // What somebody signed who is believed no more does not stand in the way of what is older.
+    mirror.put(INDEX, fixture("index.good.sjson"));
+    pass(Duration::from_secs(2 * 60 * 60)).await;
+    assert!(refusal(&*service).await.contains("has been taken"));
+    std::fs::write(ring.path(), fixture("good.asc")).unwrap();
+    pass(Duration::from_secs(61)).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed"]);
+}
+
+#[tokio::test]
 async fn a_signed_index_of_virt_builder_is_taken_and_a_changed_one_is_not() {
     let mirror = mirror("good").await;
     mirror.put("index.asc", fixture("virt-builder.asc"));

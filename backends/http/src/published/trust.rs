@@ -6,21 +6,21 @@
 //! subkeys. Revocations are those that the keyring holds; nobody is asked for more.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use image_service::{Error, Result};
+use image_service::{Error, ErrorKind, Result};
 use pgp::composed::{Deserializable as _, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag, Timestamp, VerifyingKey};
-use tokio::io::AsyncReadExt as _;
+use tokio::task::JoinError;
 
 use super::clearsigned::Clearsigned;
 use super::documents::Document;
+use super::keyring::Keyring;
 use super::refused;
-
-/// The most bytes of a keyring.
-const LONGEST_KEYRING: u64 = 4 << 20;
 
 /// The most signatures that are looked at, of one document.
 const MOST_SIGNATURES: usize = 16;
@@ -28,40 +28,35 @@ const MOST_SIGNATURES: usize = 16;
 /// How far another clock may be ahead.
 const AHEAD: u32 = 5 * 60;
 
-/// How an armoured key begins.
-const ARMOUR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
-
 /// Whose documents are taken.
 #[derive(Debug)]
 pub(crate) enum Trust {
     /// Anybody's, unsigned.
     Anybody,
     /// Those that one of these keys has signed.
-    Signed(Vec<SignedPublicKey>),
+    Signed(Arc<Keyring>),
 }
 
 impl Trust {
-    /// Trusts the keys in the file `keyring`, or anybody if there is none.
+    /// Trusts the keys in the file `keyring`, or anybody if there is none. The file is looked at again as often as `look`
+    /// says.
     ///
     /// # Errors
     /// `Invalid` if it is no file of OpenPGP public keys.
-    pub(crate) async fn open(keyring: Option<&Path>) -> Result<Self> {
-        let Some(file) = keyring else { return Ok(Self::Anybody) };
-        let told = |what: &str| Error::invalid(format!("keyring: '{}' {what}", file.display()));
-        let unreadable = |source| told("cannot be read").with_source(source);
-        // What is no file, such as a pipe, could be waited for without end.
-        if !tokio::fs::metadata(file).await.map_err(unreadable)?.is_file() {
-            return Err(told("is not a regular file"));
-        }
-        let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
-        let mut bytes = Vec::new();
-        opened.take(LONGEST_KEYRING + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
-        if bytes.len() as u64 > LONGEST_KEYRING {
-            return Err(told("is too long for a keyring"));
-        }
-        let keys = keys(&bytes)
-            .map_err(|source| told("holds something else than OpenPGP public keys").with_source(source))?;
-        if keys.is_empty() { Err(told("holds no OpenPGP public keys")) } else { Ok(Self::Signed(keys)) }
+    pub(crate) async fn open(keyring: Option<&Path>, look: Duration) -> Result<Self> {
+        let Some(file) = keyring.map(Path::to_owned) else { return Ok(Self::Anybody) };
+        let open = tokio::task::spawn_blocking(move || Keyring::open(file, look)).await;
+        Ok(Self::Signed(Arc::new(open.map_err(broken)??)))
+    }
+
+    /// Which edition of the keyring there is: another number when it has changed. Looks at it if it is time for that.
+    ///
+    /// # Errors
+    /// If the process is at its end.
+    pub(crate) async fn edition(&self) -> Result<u64> {
+        let Self::Signed(keyring) = self else { return Ok(0) };
+        let keyring = Arc::clone(keyring);
+        tokio::task::spawn_blocking(move || keyring.edition()).await.map_err(broken)
     }
 
     /// Whether only signed documents are taken.
@@ -77,8 +72,8 @@ impl Trust {
     pub(crate) fn text(&self, document: &Document) -> Result<Bytes> {
         match self {
             Self::Anybody => Ok(document.bytes.clone()),
-            Self::Signed(keys) => {
-                let (text, made) = signed(keys, &document.bytes, Timestamp::now())?;
+            Self::Signed(keyring) => {
+                let (text, made) = signed(&keyring.keys(), &document.bytes, Timestamp::now())?;
                 document.signed.set(Some(image_service::Timestamp::from_second(made.into())?));
                 Ok(Bytes::from(text))
             }
@@ -86,18 +81,8 @@ impl Trust {
     }
 }
 
-/// All keys of a keyring, one behind the other, each of them armoured or all of them not.
-fn keys(bytes: &[u8]) -> pgp::errors::Result<Vec<SignedPublicKey>> {
-    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains(ARMOUR)) else {
-        return SignedPublicKey::from_bytes_many(bytes)?.collect();
-    };
-    let mut keys = Vec::new();
-    for block in text.split(ARMOUR).skip(1) {
-        for key in SignedPublicKey::from_string_many(&format!("{ARMOUR}{block}"))?.0 {
-            keys.push(key?);
-        }
-    }
-    Ok(keys)
+fn broken(source: JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "a keyring cannot be read").with_source(source)
 }
 
 /// The text of `document`, if one of `keys` has signed it, and when that was, in seconds since the epoch.
