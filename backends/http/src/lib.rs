@@ -84,7 +84,7 @@ pub async fn open(name: &str, options: Options) -> Result<Arc<dyn ImageService>>
 /// # Errors
 /// `Invalid` if a file that the options name cannot be used, or one is named without the other that it needs.
 pub async fn open_published(name: &str, options: PublishedOptions) -> Result<Arc<dyn ImageService>> {
-    let trust = Trust::open(options.keyring.as_deref()).await?;
+    let trust = Trust::open(options.keyring.as_deref(), options.look).await?;
     match options.dialect {
         PublishedDialect::Simplestreams => {
             let dialect = Simplestreams::new(name, &options, trust);

@@ -2,7 +2,11 @@
 //!
 //! What was read of a document is kept with what the server said to know it by. The next time the server is asked
 //! whether it has changed. No redirect is followed, and nothing but a plain answer is taken.
+//!
+//! A signature says that a document was its signer's once, and not that it is so still. So a document is refused if one
+//! of the same path has been taken that was signed later. What was taken is remembered by whoever keeps the catalogue.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +50,8 @@ pub(crate) struct Document {
     pub(crate) bytes: Bytes,
     /// When it last changed, if the server says.
     pub(crate) modified: Option<Timestamp>,
+    /// When it was signed. Whoever verifies the signature notes it.
+    pub(crate) signed: Cell<Option<Timestamp>>,
 }
 
 /// What is known of one document.
@@ -55,7 +61,12 @@ pub(crate) struct Kept<T> {
     size: u64,
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
+    /// When it was signed, if it is.
+    pub(super) signed: Option<Timestamp>,
 }
+
+/// When the documents that have been taken were signed, by their paths: of each the newest.
+pub(crate) type Signed = HashMap<String, Timestamp>;
 
 /// What is known of all documents of a catalogue, by their paths.
 pub(crate) type Known<T> = HashMap<String, Kept<T>>;
@@ -64,6 +75,7 @@ pub(crate) type Known<T> = HashMap<String, Kept<T>>;
 pub(crate) struct Documents<'a, T> {
     source: &'a Source,
     known: &'a Known<T>,
+    signed: &'a Signed,
     now: Known<T>,
     left: u64,
     changed: bool,
@@ -103,9 +115,10 @@ impl Source {
 }
 
 impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
-    /// Gets ready to read a catalogue of which so much is `known`.
-    pub(crate) fn new(source: &'a Source, known: &'a Known<T>) -> Self {
-        Self { source, known, now: Known::new(), left: source.max_response, changed: false }
+    /// Gets ready to read a catalogue of which so much is `known`, and none of whose documents is to be older than one
+    /// that was `signed` then.
+    pub(crate) fn new(source: &'a Source, known: &'a Known<T>, signed: &'a Signed) -> Self {
+        Self { source, known, signed, now: Known::new(), left: source.max_response, changed: false }
     }
 
     /// Where the documents are, and the files that they name.
@@ -123,10 +136,11 @@ impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
     /// that is known, that is what it gives.
     ///
     /// # Errors
-    /// Silence; what `read` says; if the documents of the catalogue are too many or too much.
+    /// Silence; what `read` says; if it is older than one that was taken before; if the documents of the catalogue are too
+    /// many or too much.
     pub(crate) async fn read<F>(&mut self, path: &str, read: F) -> Result<Arc<T>>
     where
-        F: FnOnce(Document) -> Result<T> + Send + 'static,
+        F: FnOnce(&Document) -> Result<T> + Send + 'static,
     {
         if let Some(kept) = self.now.get(path) {
             return Ok(Arc::clone(&kept.read));
@@ -145,14 +159,26 @@ impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
                 let size = document.bytes.len() as u64;
                 let broken =
                     |source| Error::new(ErrorKind::Internal, "a document cannot be read").with_source(source);
-                let read = tokio::task::spawn_blocking(move || read(document)).await.map_err(broken)??;
-                Kept { read: Arc::new(read), size, etag: head.etag, modified: head.modified }
+                let read = move || Ok::<_, Error>((read(&document)?, document.signed.get()));
+                let (read, signed) = tokio::task::spawn_blocking(read).await.map_err(broken)??;
+                self.check_age(path, signed)?;
+                Kept { read: Arc::new(read), size, etag: head.etag, modified: head.modified, signed }
             }
         };
         self.left = self.left.checked_sub(kept.size).ok_or_else(|| too_much(self.source))?;
         let read = Arc::clone(&kept.read);
         self.now.insert(path.to_owned(), kept);
         Ok(read)
+    }
+
+    /// Refuses a document that is older than the one that was taken.
+    fn check_age(&self, path: &str, signed: Option<Timestamp>) -> Result<()> {
+        match (signed, self.signed.get(path)) {
+            (Some(signed), Some(newest)) if signed < *newest => Err(refused(format_args!(
+                "the document {path:?} was signed at {signed}, and one that was signed at {newest} has been taken"
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -171,7 +197,7 @@ enum Fetched<T> {
 impl<T> Kept<T> {
     fn again(&self) -> Self {
         let (etag, modified) = (self.etag.clone(), self.modified.clone());
-        Self { read: Arc::clone(&self.read), size: self.size, etag, modified }
+        Self { read: Arc::clone(&self.read), size: self.size, etag, modified, signed: self.signed }
     }
 
     /// The conditions under which the document is wanted again. A time is only asked for where there is no tag: it says
@@ -196,7 +222,7 @@ async fn fetch<T: Send + Sync>(
             let head = Head { etag: header(ETAG), modified: header(LAST_MODIFIED) };
             let modified = head.modified.as_ref().and_then(|time| http_time(time.to_str().ok()?));
             let bytes = whole(source, answer, most).await?;
-            Ok(Fetched::Document(head, Document { bytes, modified }))
+            Ok(Fetched::Document(head, Document { bytes, modified, signed: Cell::default() }))
         }
         (StatusCode::NOT_MODIFIED, Some(known)) => Ok(Fetched::Unchanged(known.again())),
         _ => Err(source.refusal(Asked::List, "the catalogue", answer).await),

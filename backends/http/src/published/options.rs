@@ -30,7 +30,8 @@ pub struct PublishedOptions {
     #[serde(deserialize_with = "endpoint")]
     pub endpoint: Url,
     /// The OpenPGP public keys of which one must have signed every document, in a file, armoured or not. With it only
-    /// signed documents are taken; without it, those that are not. Default: none.
+    /// signed documents are taken, and none that was signed before one that was taken since the process began or the file
+    /// changed; without it, those that are not signed. Default: none.
     #[serde(default)]
     pub keyring: Option<PathBuf>,
     /// What the ids of the images are derived from, beside their names in the catalogue. Default: the backend's name.
@@ -73,7 +74,8 @@ pub struct PublishedOptions {
     /// The private key of that certificate, in PEM.
     #[serde(default)]
     pub client_key: Option<PathBuf>,
-    /// How often to look, before a request, whether these three files have changed. Default: 10 s.
+    /// How often to look, before a request, whether these three files have changed, and before documents are fetched,
+    /// whether `keyring` has. Default: 10 s.
     #[serde(default = "ten_seconds", deserialize_with = "time")]
     pub look: Duration,
     /// How long a connection may take to be made. Default: 5 s.
