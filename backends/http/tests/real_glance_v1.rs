@@ -47,7 +47,7 @@ async fn glance_v1() -> Fixture {
     let store = Arc::new(GlanceV2::open("real", options(Dialect::GlanceV2)).await.unwrap());
     let service = Arc::new(open().await);
     clear(&*service, &*store).await;
-    let seen = Arc::new(Reader(service));
+    let seen = Arc::new(Reader::new(service));
     let writer = Arc::new(Writer { store, seen: Arc::clone(&seen) });
     Fixture::new(seen).read_only(writer).without_sharing()
 }
