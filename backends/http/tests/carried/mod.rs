@@ -2,12 +2,14 @@
 //!
 //! Each case knows its images by a tag. A service that has no tags is seen through [`Reader`], which finds them among
 //! the properties, and images are made through [`Writer`], in another service that shares its store, which puts them
-//! there and then says what the reader shows; or by a [`publisher`], which writes them into a catalogue.
+//! there and then says what the reader shows; or by a [`publisher`], which writes them into a catalogue. A service without
+//! tags that takes writes is seen through [`tagged::Tagged`].
 
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses its own part")]
 
 pub(crate) mod publisher;
 pub(crate) mod standins;
+pub(crate) mod tagged;
 
 /// One test for each case about reading that holds for every service, and for those of more groups.
 ///
