@@ -24,7 +24,7 @@ fn options(dialect: Dialect, address: std::net::SocketAddr) -> Options {
 }
 
 fn fixture(store: Arc<dyn ImageService>, service: Arc<dyn ImageService>) -> Fixture {
-    let seen = Arc::new(Reader(service));
+    let seen = Arc::new(Reader::new(service));
     let writer = Arc::new(Writer { store, seen: Arc::clone(&seen) });
     Fixture::new(seen).read_only(writer).without_sharing()
 }

@@ -358,6 +358,22 @@ async fn data_that_ends_early_or_is_of_another_size_is_never_whole() {
 }
 
 #[tokio::test]
+async fn data_of_another_image_or_another_checksum_is_refused_before_a_byte_of_it() {
+    for (field, value) in [("id", json!(id(2))), ("checksum", json!("00000000000000000000000000000000"))] {
+        let mut other = record(1);
+        other[field] = value;
+        let server = Server::start(move |call| match call.method {
+            Method::HEAD => shown(&record(1), Body::empty()),
+            _ => shown(&other, chunks(&["abcdef"])),
+        })
+        .await;
+        let error = glance(&server).await.get(&admin(), &ImageId::lookup(id(1)), None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal, "{field}");
+        assert!(error.chain().contains("the data of another image than was asked for"), "{}", error.chain());
+    }
+}
+
+#[tokio::test]
 async fn a_member_sees_what_is_shared_with_it_and_nobody_else_does() {
     let mut private = record(1);
     private["is_public"] = json!(false);

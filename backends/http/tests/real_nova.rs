@@ -33,7 +33,7 @@ async fn compute_images() -> Fixture {
     let glance = GlanceV2::open("real", options(Dialect::GlanceV2, "PORTICO_TEST_GLANCE")).await.unwrap();
     let nova = ComputeImages::open(options(Dialect::ComputeImages, "PORTICO_TEST_NOVA")).await.unwrap();
     clear(&glance, &glance).await;
-    let seen = Arc::new(Reader(Arc::new(nova)));
+    let seen = Arc::new(Reader::new(Arc::new(nova)));
     let writer = Arc::new(Writer { store: Arc::new(glance), seen: Arc::clone(&seen) });
     Fixture::new(seen).read_only(writer).without_sharing()
 }

@@ -6,12 +6,13 @@ mod mirror;
 mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_compression::tokio::write::XzEncoder;
 use image_service::{
     ByteRange, Error, ErrorKind, HashAlgorithm, Hasher, ImageId, ImageService, Query, Result, Status,
 };
-use mirror::{Mirror, Mood, admin, check_reading, member, names, read};
+use mirror::{Mirror, Mood, admin, check_reading, member, names, pass, read};
 use portico_http::{PublishedDialect, PublishedOptions, open_published};
 use tokio::io::AsyncWriteExt;
 
@@ -103,6 +104,33 @@ async fn templates_are_listed_and_hidden_ones_say_so() {
     let page = service.index(&admin(), &hidden).await.unwrap();
     assert_eq!(page.items.len(), 1);
     assert_eq!(page.items[0].name.as_deref(), Some("old-1"));
+}
+
+#[tokio::test]
+async fn five_hundred_templates_are_listed_with_one_fetch_of_the_index() {
+    let mirror = Mirror::start().await;
+    let template = |number| template(&format!("os-{number}"), &format!("{number}.img"), b"x", number);
+    mirror.put("index", (0..500).map(template).collect::<String>());
+    check_reading(&*open(&mirror).await, 500).await;
+    assert_eq!((mirror.count("index"), mirror.server.calls().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_has_changed_in_the_index_shows_when_it_is_no_longer_fresh() {
+    let (mirror, id) = one(b"data").await;
+    let service = open(&mirror).await;
+    let before = service.show(&member(), &id).await.unwrap();
+    let old = template("debian-12", "d.img", b"x", 1);
+    mirror.put("index", template("fedora-39", "fedora-39.xz", b"x", 7) + &old);
+    assert_eq!(service.show(&member(), &id).await.unwrap(), before);
+    pass(Duration::from_secs(61)).await;
+    assert_eq!(service.show(&member(), &id).await.unwrap().size, Some(7));
+    assert_eq!(names(&*service).await.unwrap(), ["debian-12", "fedora-39"]);
+    mirror.put("index", old);
+    pass(Duration::from_secs(61)).await;
+    assert_eq!(service.show(&member(), &id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(service.get(&member(), &id, None).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!((mirror.count("index"), mirror.server.calls().len()), (3, 3));
 }
 
 #[tokio::test]

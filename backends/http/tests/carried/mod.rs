@@ -2,11 +2,14 @@
 //!
 //! Each case knows its images by a tag. A service that has no tags is seen through [`Reader`], which finds them among
 //! the properties, and images are made through [`Writer`], in another service that shares its store, which puts them
-//! there and then says what the reader shows.
+//! there and then says what the reader shows; or by a [`publisher`], which writes them into a catalogue. A service without
+//! tags that takes writes is seen through [`tagged::Tagged`].
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses its own part")]
 
+pub(crate) mod publisher;
 pub(crate) mod standins;
+pub(crate) mod tagged;
 
 /// One test for each case about reading that holds for every service, and for those of more groups.
 ///
@@ -71,7 +74,45 @@ fn property_of(tag: &str) -> String {
 
 /// A service that is only read, with the tags that its images carry.
 #[derive(Debug)]
-pub(crate) struct Reader(pub(crate) Arc<dyn ImageService>);
+pub(crate) struct Reader {
+    service: Arc<dyn ImageService>,
+    /// What the service puts in front of the names of properties that a case chose.
+    prefix: &'static str,
+}
+
+impl Reader {
+    /// Reads a service that gives properties the names that they were given.
+    pub(crate) fn new(service: Arc<dyn ImageService>) -> Self {
+        Self { service, prefix: "" }
+    }
+
+    /// Reads a service that puts `prefix` in front of their names.
+    pub(crate) fn behind(prefix: &'static str, service: Arc<dyn ImageService>) -> Self {
+        Self { service, prefix }
+    }
+
+    /// The image as the case made it: its properties by their own names, and the tags that some of them are.
+    fn image(&self, mut image: Image) -> Image {
+        let all = std::mem::take(&mut image.properties).into_iter();
+        image.properties = all
+            .map(|(key, value)| {
+                (key.strip_prefix(self.prefix).map_or_else(|| key.clone(), str::to_owned), value)
+            })
+            .collect();
+        with_tags(image)
+    }
+
+    /// The same query, to a service that has its tags in properties, and these behind a prefix.
+    fn query(&self, query: &Query) -> Query {
+        let mut query = without_tags(query);
+        for filter in &mut query.filters {
+            if let Filter::Property { key, .. } = filter {
+                key.insert_str(0, self.prefix);
+            }
+        }
+        query
+    }
+}
 
 /// Takes away what cases have left behind, that others need not read past it: those that `list` shows.
 ///
@@ -109,24 +150,25 @@ fn without_tags(query: &Query) -> Query {
 #[async_trait]
 impl ImageService for Reader {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { writes: Support::No, uploads: Support::No, ..self.0.capabilities() }
+        Capabilities { writes: Support::No, uploads: Support::No, ..self.service.capabilities() }
     }
 
     async fn index(&self, context: &Context, query: &Query) -> Result<Page<Summary>> {
-        self.0.index(context, &without_tags(query)).await
+        self.service.index(context, &self.query(query)).await
     }
 
     async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
-        Ok(self.0.detail(context, &without_tags(query)).await?.map(with_tags))
+        let page = self.service.detail(context, &self.query(query)).await?;
+        Ok(page.map(|image| self.image(image)))
     }
 
     async fn show(&self, context: &Context, id: &ImageId) -> Result<Image> {
-        self.0.show(context, id).await.map(with_tags)
+        self.service.show(context, id).await.map(|image| self.image(image))
     }
 
     async fn get(&self, context: &Context, id: &ImageId, range: Option<ByteRange>) -> Result<Download> {
-        let Download { image, data } = self.0.get(context, id, range).await?;
-        Ok(Download { image: with_tags(image), data })
+        let Download { image, data } = self.service.get(context, id, range).await?;
+        Ok(Download { image: self.image(image), data })
     }
 
     async fn create(&self, _: &Context, _: NewImage, _: Option<Upload>) -> Result<Image> {

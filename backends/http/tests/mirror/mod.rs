@@ -33,6 +33,7 @@ pub(crate) enum Mood {
 }
 
 /// A mirror on loopback, below `/mirror/`.
+#[derive(Debug)]
 pub(crate) struct Mirror {
     pub(crate) server: Server,
     files: Arc<Mutex<BTreeMap<String, Bytes>>>,
@@ -68,6 +69,11 @@ impl Mirror {
 
     pub(crate) fn put(&self, path: &str, bytes: impl Into<Bytes>) {
         self.files.lock().unwrap().insert(path.to_owned(), bytes.into());
+    }
+
+    /// Holds these files and no others, from one moment to the next.
+    pub(crate) fn hold(&self, files: BTreeMap<String, Bytes>) {
+        *self.files.lock().unwrap() = files;
     }
 
     pub(crate) fn remove(&self, path: &str) {

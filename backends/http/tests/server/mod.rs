@@ -42,6 +42,7 @@ pub(crate) enum Ended {
 type Script = dyn Fn(&Call) -> Response + Send + Sync;
 
 /// A server on loopback. It is gone when this is dropped.
+#[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     calls: Arc<Mutex<Vec<Call>>>,
