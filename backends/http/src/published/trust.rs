@@ -80,6 +80,12 @@ impl Trust {
     }
 }
 
+/// Trusts the keys of this keyring.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn trusting(keyring: &[u8]) -> Trust {
+    Trust::Signed(keys(keyring).expect("a keyring"))
+}
+
 /// All keys of a keyring, one behind the other, each of them armoured or all of them not.
 fn keys(bytes: &[u8]) -> pgp::errors::Result<Vec<SignedPublicKey>> {
     let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains(ARMOUR)) else {
