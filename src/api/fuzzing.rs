@@ -19,7 +19,7 @@ use super::attribute::{self, Kind, LONGEST};
 use super::fault::{Fault, status_of};
 use super::links::{CURSOR, MARKER, Params};
 use super::patch::{Dialect, Patch};
-use super::{CursorKey, Settings, cursor, query, ranges};
+use super::{CursorKey, Settings, cursor, query, ranges, v1};
 
 /// A query string is a client's error, or a query that holds to its contract and whose links ask for the same.
 pub fn check_query(bytes: &[u8]) {
@@ -89,7 +89,7 @@ pub fn check_patch(bytes: &[u8]) {
     }
 }
 
-fn must_obey_the_rules(before: &Image, after: &Image, settings: &Settings) {
+pub(super) fn must_obey_the_rules(before: &Image, after: &Image, settings: &Settings) {
     let fits = |text: &str| text.chars().count() <= LONGEST;
     let known =
         |format: &Option<String>, known: &[String]| format.as_ref().is_none_or(|it| known.contains(it));
@@ -214,12 +214,23 @@ pub fn check_format(bytes: &[u8]) {
     let _ = is_fixed_vhd(bytes);
 }
 
-fn must_be_the_clients(fault: &Fault) {
+/// What a client of v1 says of an image is its error, or what an image may be and become; and an image that is sent back as
+/// it was shown stays as it is. The input is a header in each line, its name in front of a colon.
+pub fn check_v1_headers(bytes: &[u8]) {
+    v1::fuzzing::check_headers(bytes);
+}
+
+/// A query string of v1 is a client's error, or a list in a total order, of which hidden images are none.
+pub fn check_v1_query(bytes: &[u8]) {
+    v1::fuzzing::check_query(bytes);
+}
+
+pub(super) fn must_be_the_clients(fault: &Fault) {
     assert!(fault.status().is_client_error(), "{fault:?}");
 }
 
 /// An image of project `a`, with or without data, that has a property and a tag.
-fn image(data: bool) -> Image {
+pub(super) fn image(data: bool) -> Image {
     let new = NewImage {
         id: Some(ImageId::lookup("1")),
         name: Some("image".into()),
@@ -260,5 +271,7 @@ mod tests {
         over("range", super::check_range);
         over("cursor", super::check_cursor);
         over("format", super::check_format);
+        over("v1_headers", super::check_v1_headers);
+        over("v1_query", super::check_v1_query);
     }
 }

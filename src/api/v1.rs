@@ -43,6 +43,8 @@
 mod change;
 mod data;
 mod download;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod images;
 mod list;
 mod members;

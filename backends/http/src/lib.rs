@@ -35,6 +35,9 @@ mod body;
 mod client;
 mod compute_images;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glance_v1;
 mod glance_v2;
 mod key;

@@ -14,6 +14,8 @@ mod catalogue;
 mod clearsigned;
 mod documents;
 mod download;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod keeper;
 mod keyring;
 mod options;

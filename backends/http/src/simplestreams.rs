@@ -14,6 +14,8 @@
 //! An item without a size, or without a SHA-256 or SHA-512, makes the catalogue refused: nothing could be held to what
 //! it says.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod products;
 mod tree;
 

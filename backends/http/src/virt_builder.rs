@@ -11,6 +11,8 @@
 //!
 //! A template without `file`, `size`, `arch` or a SHA-512 makes the catalogue refused.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod ini;
 
 use std::sync::Arc;

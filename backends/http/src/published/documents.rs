@@ -54,6 +54,13 @@ pub(crate) struct Document {
     pub(crate) signed: Cell<Option<Timestamp>>,
 }
 
+impl Document {
+    /// A document that came so, whose signature nobody has looked at yet.
+    pub(crate) const fn new(bytes: Bytes, modified: Option<Timestamp>) -> Self {
+        Self { bytes, modified, signed: Cell::new(None) }
+    }
+}
+
 /// What is known of one document.
 #[derive(Debug)]
 pub(crate) struct Kept<T> {
@@ -222,7 +229,7 @@ async fn fetch<T: Send + Sync>(
             let head = Head { etag: header(ETAG), modified: header(LAST_MODIFIED) };
             let modified = head.modified.as_ref().and_then(|time| http_time(time.to_str().ok()?));
             let bytes = whole(source, answer, most).await?;
-            Ok(Fetched::Document(head, Document { bytes, modified, signed: Cell::default() }))
+            Ok(Fetched::Document(head, Document::new(bytes, modified)))
         }
         (StatusCode::NOT_MODIFIED, Some(known)) => Ok(Fetched::Unchanged(known.again())),
         _ => Err(source.refusal(Asked::List, "the catalogue", answer).await),

@@ -53,6 +53,14 @@ impl Keyring {
         Ok(Self { file, look, state: Mutex::new(State { keys, edition: 0, at, stamp, told: None }) })
     }
 
+    /// These keys, which are in no file.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn of(bytes: &[u8]) -> pgp::errors::Result<Self> {
+        let state =
+            State { keys: Arc::new(keys(bytes)?), edition: 0, at: Instant::now(), stamp: None, told: None };
+        Ok(Self { file: PathBuf::new(), look: Duration::MAX, state: Mutex::new(state) })
+    }
+
     /// The keys as they were when they were last looked at.
     pub(super) fn keys(&self) -> Arc<Vec<SignedPublicKey>> {
         Arc::clone(&self.lock().keys)

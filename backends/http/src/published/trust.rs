@@ -85,6 +85,12 @@ fn broken(source: JoinError) -> Error {
     Error::new(ErrorKind::Internal, "a keyring cannot be read").with_source(source)
 }
 
+/// Trusts the keys of this keyring.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn trusting(keyring: &[u8]) -> Trust {
+    Trust::Signed(Arc::new(Keyring::of(keyring).expect("a keyring")))
+}
+
 /// The text of `document`, if one of `keys` has signed it, and when that was, in seconds since the epoch.
 fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<(String, u32)> {
     let document = std::str::from_utf8(document).map_err(|_| refused("a signed document is not UTF-8"))?;
