@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use image_service::{Error, Result};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use url::Url;
 
 use crate::client::Connection;
@@ -56,6 +57,17 @@ pub struct PublishedOptions {
     /// Of `simplestreams`: how many versions of each product there are, the newest ones. Default: all.
     #[serde(default)]
     pub versions: Option<NonZeroUsize>,
+    /// Of `directory`: how the names of images end, and their disk formats. If several fit, the longest counts. Default:
+    /// `.qcow2`, `.raw`, `.vmdk`, `.vhd`, `.vhdx`, `.vdi` and `.iso`, which are what they say, and `.img`, which is qcow2.
+    #[serde(default = "image_endings", deserialize_with = "endings")]
+    pub images: BTreeMap<String, String>,
+    /// Of `directory`: how many levels of directories below the endpoint are read too. At most 8. Default: 0.
+    #[serde(default, deserialize_with = "depth")]
+    pub depth: usize,
+    /// Of `directory`: whether a checksum file must have a SHA-256 or SHA-512 of an image, which is left out otherwise. With
+    /// a keyring it must. Default: it must.
+    #[serde(default)]
+    pub hashes: Hashes,
     /// The most images in the catalogue. One with more is refused. Default: 100 000.
     #[serde(default = "hundred_thousand")]
     pub max_images: NonZeroUsize,
@@ -102,13 +114,26 @@ pub enum PublishedDialect {
     Simplestreams,
     /// The format of libguestfs.
     VirtBuilder,
+    /// No format: files in a directory, as web servers list it, and checksums beside them.
+    Directory,
+}
+
+/// Whether an image must have a strong hash: what becomes of those that no checksum file has one of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hashes {
+    /// They are left out.
+    #[default]
+    Required,
+    /// They are shown, without a hash. Nothing can tell whether their data is what it should be.
+    Optional,
 }
 
 impl PublishedDialect {
     /// Whether a dialect of this name is one of a published catalogue.
     #[must_use]
     pub fn is_named(name: &str) -> bool {
-        matches!(name, "simplestreams" | "virt-builder")
+        matches!(name, "simplestreams" | "virt-builder" | "directory")
     }
 }
 
@@ -128,6 +153,9 @@ impl PublishedOptions {
             ftypes: disk_images(),
             datatypes: image_downloads(),
             versions: None,
+            images: image_endings(),
+            depth: 0,
+            hashes: Hashes::default(),
             max_images: hundred_thousand(),
             max_response: sixty_four_mebibytes(),
             ca_file: None,
@@ -148,14 +176,24 @@ impl PublishedOptions {
     /// # Errors
     /// `Invalid`, with the option.
     pub(crate) fn check(&self) -> Result<()> {
+        use PublishedDialect::{Directory, Simplestreams};
         let set = [
-            ("ftypes", self.ftypes != disk_images()),
-            ("datatypes", self.datatypes != image_downloads()),
-            ("versions", self.versions.is_some()),
+            ("ftypes", self.ftypes != disk_images(), Simplestreams),
+            ("datatypes", self.datatypes != image_downloads(), Simplestreams),
+            ("versions", self.versions.is_some(), Simplestreams),
+            ("images", self.images != image_endings(), Directory),
+            ("depth", self.depth != 0, Directory),
+            ("hashes", self.hashes != Hashes::default(), Directory),
         ];
-        match set.into_iter().find(|(_, set)| *set && self.dialect != PublishedDialect::Simplestreams) {
-            Some((option, _)) => {
+        match set.into_iter().find(|(_, set, dialect)| *set && self.dialect != *dialect) {
+            Some((option, _, Simplestreams)) => {
                 Err(Error::invalid(format!("{option}: is for the dialect simplestreams alone")))
+            }
+            Some((option, ..)) => {
+                Err(Error::invalid(format!("{option}: is for the dialect directory alone")))
+            }
+            None if self.hashes == Hashes::Optional && self.keyring.is_some() => {
+                Err(Error::invalid("hashes: are required with a keyring"))
             }
             None => Ok(()),
         }
@@ -180,6 +218,36 @@ impl PublishedOptions {
 fn disk_images() -> BTreeMap<String, String> {
     let kinds = ["disk.img", "disk1.img", "disk-kvm.img", "uefi1.img"];
     kinds.into_iter().map(|kind| (kind.to_owned(), String::from("qcow2"))).collect()
+}
+
+fn image_endings() -> BTreeMap<String, String> {
+    let endings = [
+        (".qcow2", "qcow2"),
+        (".img", "qcow2"),
+        (".raw", "raw"),
+        (".vmdk", "vmdk"),
+        (".vhd", "vhd"),
+        (".vhdx", "vhdx"),
+        (".vdi", "vdi"),
+        (".iso", "iso"),
+    ];
+    endings.into_iter().map(|(ending, format)| (ending.to_owned(), format.to_owned())).collect()
+}
+
+fn endings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let endings = BTreeMap::<String, String>::deserialize(deserializer)?;
+    if endings.iter().any(|(ending, format)| ending.is_empty() || format.is_empty()) {
+        return Err(D::Error::custom("neither an ending nor a disk format may be empty"));
+    }
+    Ok(endings)
+}
+
+/// Deeper trees are no directories of images.
+const DEEPEST: usize = 8;
+
+fn depth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let depth = usize::deserialize(deserializer)?;
+    if depth > DEEPEST { Err(D::Error::custom("must not be over 8")) } else { Ok(depth) }
 }
 
 fn image_downloads() -> Vec<String> {
@@ -209,6 +277,7 @@ mod tests {
         for (name, dialect) in [
             ("simplestreams", PublishedDialect::Simplestreams),
             ("virt-builder", PublishedDialect::VirtBuilder),
+            ("directory", PublishedDialect::Directory),
         ] {
             assert!(PublishedDialect::is_named(name));
             let made = PublishedOptions::new(dialect, Url::parse("http://127.0.0.1/mirror").unwrap());
@@ -247,5 +316,25 @@ mod tests {
             assert!(error.to_string().starts_with(option), "{error}");
         }
         assert!(parse("virt-builder", "").unwrap().check().is_ok());
+    }
+
+    #[test]
+    fn what_is_for_directories_is_refused_elsewhere_and_where_it_contradicts() {
+        for (option, more) in [
+            ("images", "images = { '.x' = 'raw' }"),
+            ("depth", "depth = 8"),
+            ("hashes", "hashes = 'optional'"),
+        ] {
+            assert!(parse("directory", more).unwrap().check().is_ok());
+            let error = parse("simplestreams", more).unwrap().check().unwrap_err();
+            assert!(error.to_string().starts_with(option), "{error}");
+        }
+        let both = parse("directory", "hashes = 'optional'\nkeyring = 'k'").unwrap().check().unwrap_err();
+        assert!(both.to_string().starts_with("hashes: "), "{both}");
+        for more in
+            ["depth = 9", "depth = -1", "images = { '' = 'raw' }", "images = { '.x' = '' }", "hashes = 'x'"]
+        {
+            assert!(parse("directory", more).is_err(), "{more}");
+        }
     }
 }

@@ -30,6 +30,9 @@ const AHEAD: u32 = 5 * 60;
 /// How an armoured key begins.
 const ARMOUR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 
+/// How an armoured signature begins.
+const SIGNATURE_ARMOUR: &str = "-----BEGIN PGP SIGNATURE-----";
+
 /// Whose documents are taken.
 #[derive(Debug)]
 pub(crate) enum Trust {
@@ -78,6 +81,43 @@ impl Trust {
             Self::Signed(keys) => signed(keys, document, Timestamp::now()).map(Bytes::from),
         }
     }
+
+    /// The text of `document`, which may have its signature in it, beside it, or not at all. `None` if only signed
+    /// documents are taken, and nobody has signed this one.
+    ///
+    /// # Errors
+    /// If it is signed, and nobody who is trusted has signed it, or it is not one signed text.
+    pub(crate) fn text_of_either(&self, document: &Bytes, beside: Option<&[u8]>) -> Result<Option<Bytes>> {
+        match (self, beside) {
+            (Self::Anybody, _) if is_clearsigned(document) => {
+                let document = std::str::from_utf8(document).map_err(|_| not_utf8())?;
+                Ok(Some(Bytes::from(Clearsigned::read(document)?.text)))
+            }
+            (Self::Signed(_), _) if is_clearsigned(document) => self.text(document).map(Some),
+            (Self::Anybody, _) => Ok(Some(document.clone())),
+            (Self::Signed(keys), Some(signatures)) => {
+                signed_beside(keys, document, signatures, Timestamp::now())?;
+                Ok(Some(document.clone()))
+            }
+            (Self::Signed(_), None) => Ok(None),
+        }
+    }
+}
+
+fn not_utf8() -> Error {
+    refused("a signed document is not UTF-8")
+}
+
+fn unreadable(source: pgp::errors::Error) -> Error {
+    refused("a document has no signature that can be read").with_source(source)
+}
+
+/// How a signed text begins that has its signature in it.
+const SIGNED_TEXT: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
+
+/// Whether `document` is, or pretends to be, a text that has its signature in it.
+pub(crate) fn is_clearsigned(document: &[u8]) -> bool {
+    document.starts_with(SIGNED_TEXT)
 }
 
 /// All keys of a keyring, one behind the other, each of them armoured or all of them not.
@@ -96,15 +136,47 @@ fn keys(bytes: &[u8]) -> pgp::errors::Result<Vec<SignedPublicKey>> {
 
 /// The text of `document`, if one of `keys` has signed it.
 fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<String> {
-    let document = std::str::from_utf8(document).map_err(|_| refused("a signed document is not UTF-8"))?;
+    let document = std::str::from_utf8(document).map_err(|_| not_utf8())?;
     let Clearsigned { text, signatures } = Clearsigned::read(document)?;
-    let unreadable = |source| refused("a document has no signature that can be read").with_source(source);
     let (signatures, _) = DetachedSignature::from_string_many(signatures).map_err(unreadable)?;
+    any_counts(keys, signatures, text.as_bytes(), &[SignatureType::Text], now)?;
+    Ok(text)
+}
+
+/// Whether one of `keys` has signed `document` by `signatures`, which are armoured or not.
+fn signed_beside(keys: &[SignedPublicKey], document: &[u8], signatures: &[u8], now: Timestamp) -> Result<()> {
+    let types = &[SignatureType::Binary, SignatureType::Text];
+    match std::str::from_utf8(signatures).ok().filter(|text| text.contains(SIGNATURE_ARMOUR)) {
+        Some(text) => {
+            let (signatures, _) = DetachedSignature::from_string_many(text).map_err(unreadable)?;
+            any_counts(keys, signatures, document, types, now)
+        }
+        None => {
+            let signatures = DetachedSignature::from_bytes_many(signatures).map_err(unreadable)?;
+            any_counts(keys, signatures, document, types, now)
+        }
+    }
+}
+
+/// Whether one of the first few `signatures` is of one of `types`, by one of `keys`, of `text`, and counts.
+fn any_counts(
+    keys: &[SignedPublicKey],
+    signatures: impl Iterator<Item = pgp::errors::Result<DetachedSignature>>,
+    text: &[u8],
+    types: &[SignatureType],
+    now: Timestamp,
+) -> Result<()> {
     let mut why = "a document has no signature";
     for signature in signatures.take(MOST_SIGNATURES) {
         let signature = signature.map_err(unreadable)?.signature;
-        match check(keys, &signature, &text, now) {
-            Ok(()) => return Ok(text),
+        let is_fitting = signature.typ().is_some_and(|found| types.contains(&found));
+        let counts = if is_fitting {
+            check(keys, &signature, text, now)
+        } else {
+            Err("a signature is not one of a text")
+        };
+        match counts {
+            Ok(()) => return Ok(()),
             Err(reason) => why = reason,
         }
     }
@@ -115,13 +187,10 @@ fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<S
 fn check(
     keys: &[SignedPublicKey],
     signature: &Signature,
-    text: &str,
+    text: &[u8],
     now: Timestamp,
 ) -> Result<(), &'static str> {
     let made = signature.created().ok_or("a signature does not say when it was made")?.as_secs();
-    if signature.typ() != Some(SignatureType::Text) {
-        return Err("a signature is not one of a text");
-    }
     if !is_strong(signature) {
         return Err("a signature is made with a weak hash");
     }
@@ -150,8 +219,8 @@ fn check(
     Err(why)
 }
 
-fn is_by(key: &impl VerifyingKey, signature: &Signature, text: &str) -> bool {
-    signature.verify(key, text.as_bytes()).is_ok()
+fn is_by(key: &impl VerifyingKey, signature: &Signature, text: &[u8]) -> bool {
+    signature.verify(key, text).is_ok()
 }
 
 /// Whether a primary key is for signing documents.
