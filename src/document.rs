@@ -108,14 +108,23 @@ impl<'t> Document<'t> {
                 Err(error) => error,
             };
             let span = error.span().unwrap_or(0..self.text.len());
-            let culprit = place::place_of(&original, &span);
+            let mut culprit = place::place_of(&original, &span);
             let (at, message) = phrase(&place.join(&culprit), error.message());
             self.fault(&at, message);
-            self.spoiled.insert(place.join(&culprit));
             let inner = place::place_of(&table, &span);
             if !place::take_out(&mut table, inner.steps()) {
-                break;
+                // All of it cannot be taken out, but perhaps what it was refused for.
+                match lost_key(&culprit, error.message()) {
+                    Some(key) if place::take_out(&mut table, inner.then(key).steps()) => {
+                        culprit = culprit.then(key);
+                    }
+                    _ => {
+                        self.spoiled.insert(place.join(&culprit));
+                        break;
+                    }
+                }
             }
+            self.spoiled.insert(place.join(&culprit));
             if let Some(list) = culprit.list_around() {
                 // Without this item the ones behind it go by other numbers. That is good enough to find more
                 // faults, as those are placed by what the text was at first, but not for what is given back.
@@ -225,12 +234,18 @@ fn phrase(place: &Place, message: &str) -> (Place, String) {
     }
     if message.starts_with("unknown field `") {
         let known = message.split_once("`, ").map_or("there are none", |(_, known)| known);
-        // Where serde has to look at a table twice it forgets where the key stands.
-        let names_it = matches!(place.steps().last(), Some(Step::Key(last)) if last == key);
-        let at = if names_it { place.clone() } else { place.then(key) };
+        let at = lost_key(place, message).map_or_else(|| place.clone(), |key| place.then(key));
         return (at, format!("is not a key here, {known}"));
     }
     (place.clone(), message.to_owned())
+}
+
+/// The key that serde says is not known, if it says that of the table at `place` as a whole: where it has to look at a
+/// table twice it forgets where the key stands.
+fn lost_key<'m>(place: &Place, message: &'m str) -> Option<&'m str> {
+    let (key, _) = message.strip_prefix("unknown field `")?.split_once('`')?;
+    let names_it = matches!(place.steps().last(), Some(Step::Key(last)) if last == key);
+    (!names_it).then_some(key)
 }
 
 #[cfg(test)]

@@ -454,6 +454,29 @@ max_response = 0
 }
 
 #[test]
+fn every_option_that_a_dialect_has_no_use_for_is_told_with_key_and_line() {
+    for (dialect, useless, useful) in [
+        ("compute-images", "text_order = 'bytes'\nskip_limit = 1\nsettle_timeout = '1s'", "page_size = 9"),
+        ("glance-v1", "membership_width = 8\ntext_order = 'auto'", "settle_timeout = '1s'"),
+        ("virt-builder", "versions = 1\nskip_limit = 1\nftypes = { x = 'raw' }", "fresh = '9s'"),
+    ] {
+        let with = |more: &str| {
+            format!(
+                "[[backend]]\nname = 'a'\nkind = 'http'\n[backend.options]\ndialect = '{dialect}'\n\
+                 endpoint = 'http://images.example'\n{useful}\n{more}\n"
+            )
+        };
+        let expected = useless.lines().enumerate().map(|(number, line)| {
+            let (key, _) = line.split_once(' ').unwrap();
+            let place = format!("portico.toml:{}: backend[0].options.{key}", 8 + number);
+            format!("{place}: is not a key here, the dialect {dialect} has no use for it")
+        });
+        assert_eq!(faults(&with(useless)), expected.collect::<Vec<_>>());
+        assert!(parse(&with("")).is_ok(), "{dialect}");
+    }
+}
+
+#[test]
 fn faults_of_a_published_catalogue_are_told_with_key_and_line() {
     let found = faults(
         r#"

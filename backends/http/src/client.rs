@@ -24,7 +24,7 @@ pub(crate) struct Client {
 #[derive(Debug)]
 struct Seen {
     at: Instant,
-    stamps: Vec<Option<(SystemTime, u64)>>,
+    stamps: Vec<Option<Stamp>>,
 }
 
 /// How connections to a server are made, whatever it speaks.
@@ -128,13 +128,9 @@ impl Plan {
         self.authorities.is_some() || self.identity.is_some()
     }
 
-    fn stamps(&self) -> Vec<Option<(SystemTime, u64)>> {
+    fn stamps(&self) -> Vec<Option<Stamp>> {
         let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
-        let stamp = |file: &PathBuf| {
-            let metadata = std::fs::metadata(file).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
-        };
-        self.authorities.iter().chain(identity).map(stamp).collect()
+        self.authorities.iter().chain(identity).map(|file| stamp(file)).collect()
     }
 
     fn make(&self) -> Result<reqwest::Client> {
@@ -170,6 +166,15 @@ impl Plan {
             None => Error::new(ErrorKind::Internal, "no HTTP client can be made").with_source(source),
         })
     }
+}
+
+/// What changes when a file does: when it was written, and how long it is.
+pub(crate) type Stamp = (SystemTime, u64);
+
+/// The stamp of `file`, if it is there.
+pub(crate) fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 fn told(option: &str, file: &Path, what: &str) -> Error {

@@ -63,8 +63,9 @@ impl Directory {
     /// Gets ready to read the directory at `options.endpoint`, for the backend called `name`. Asks nothing of it yet.
     ///
     /// # Errors
-    /// `Invalid` if a file that the options name cannot be used.
+    /// `Invalid` if options contradict each other, or a file that they name cannot be used.
     pub(crate) async fn open(name: &str, options: &PublishedOptions, trust: Trust) -> Result<Self> {
+        options.check()?;
         let keeper = published::keeper(name, options, Reading::new(name, options, trust)).await?;
         let ages = Ages { fresh: options.fresh, stale: options.stale, patience: options.patience };
         Ok(Self { keeper, heads: Heads::new(ages), limits: published::limits(options) })

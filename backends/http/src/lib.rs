@@ -40,6 +40,7 @@ mod fault;
 mod glance_v1;
 mod glance_v2;
 mod key;
+mod keys;
 mod listing;
 mod options;
 mod outgoing;
@@ -86,10 +87,9 @@ pub async fn open(name: &str, options: Options) -> Result<Arc<dyn ImageService>>
 /// Nothing is asked of the source yet.
 ///
 /// # Errors
-/// `Invalid` if options contradict each other, or a file that they name cannot be read.
+/// `Invalid` if a file that the options name cannot be used, or one is named without the other that it needs.
 pub async fn open_published(name: &str, options: PublishedOptions) -> Result<Arc<dyn ImageService>> {
-    options.check()?;
-    let trust = Trust::open(options.keyring.as_deref()).await?;
+    let trust = Trust::open(options.keyring.as_deref(), options.look).await?;
     match options.dialect {
         PublishedDialect::Simplestreams => {
             let dialect = Simplestreams::new(name, &options, trust);

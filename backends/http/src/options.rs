@@ -1,7 +1,8 @@
 //! What can be set about a remote service, with every bound and its default.
 //!
 //! Only shapes and values are checked here, as they are read. Files and variables are read when the backend is
-//! opened. Every time must be longer than nothing and no longer than a day.
+//! opened. Every time must be longer than nothing and no longer than a day. A key that the dialect has no use for is a
+//! fault as one that nobody knows.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde::de::{Deserializer, Error as _, IntoDeserializer as _};
 use url::Url;
 
 use crate::client::Connection;
+use crate::keys::Keys;
 
 /// No time is longer: the clock cannot be asked for a moment that is too far off.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -27,8 +29,9 @@ const DIALECTS: &[&str] =
     &["glance-v2", "glance-v1", "compute-images", "simplestreams", "virt-builder", "directory"];
 
 /// How to reach a remote image service, and how much of its time and talk to take.
+// Not what serde makes is the way to read this, but what refuses useless keys on top of that.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Options {
     /// Which API it speaks.
     #[serde(deserialize_with = "dialect")]
@@ -59,13 +62,15 @@ pub struct Options {
     /// Default: 30 s.
     #[serde(default = "thirty_seconds", deserialize_with = "time")]
     pub answer_timeout: Duration,
-    /// How long the service may take to answer a write, counted from when it has all of it. Default: 5 min.
+    /// How long the service may take to answer a write, counted from when it has all of it. Not for `compute-images`.
+    /// Default: 5 min.
     #[serde(default = "five_minutes", deserialize_with = "time")]
     pub write_timeout: Duration,
-    /// How long the service may give or take no byte in the middle of image data. Default: 60 s.
+    /// How long the service may give or take no byte in the middle of image data. Not for `compute-images`.
+    /// Default: 60 s.
     #[serde(default = "one_minute", deserialize_with = "time")]
     pub idle_timeout: Duration,
-    /// How long to wait for the service to notice that an upload broke off. Default: 15 s.
+    /// How long to wait for the service to notice that an upload broke off. Not for `compute-images`. Default: 15 s.
     #[serde(default = "fifteen_seconds", deserialize_with = "time")]
     pub settle_timeout: Duration,
     /// The most images to ask for in one request, and to give in one page. The service may give fewer.
@@ -82,13 +87,14 @@ pub struct Options {
     /// from a place in its own. Default: 10 000.
     #[serde(default = "ten_thousand")]
     pub resort_limit: NonZeroUsize,
-    /// How the service orders text. Default: found out.
+    /// How the service orders text. For `glance-v2` alone. Default: found out.
     #[serde(default)]
     pub text_order: TextOrder,
-    /// How many memberships to look up at a time for one list. Default: 8.
+    /// How many memberships to look up at a time for one list. For `glance-v2` alone. Default: 8.
     #[serde(default = "eight")]
     pub membership_width: NonZeroUsize,
-    /// The most bytes to read and throw away for a range that the service ignores. Default: 16 MiB.
+    /// The most bytes to read and throw away for a range that the service ignores. Not for `compute-images`.
+    /// Default: 16 MiB.
     #[serde(default = "sixteen_mebibytes")]
     pub skip_limit: ByteSize,
     /// The most idle connections to keep. Default: 32.
@@ -97,6 +103,15 @@ pub struct Options {
     /// How long to keep an idle connection. Default: 30 s.
     #[serde(default = "thirty_seconds", deserialize_with = "time")]
     pub pool_idle_timeout: Duration,
+}
+
+impl<'de> Deserialize<'de> for Options {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut keys = Keys::default();
+        let options = Self::deserialize(keys.noting(deserializer))?;
+        keys.refuse(options.dialect.useless(), options.dialect.name())?;
+        Ok(options)
+    }
 }
 
 impl Options {
@@ -157,6 +172,35 @@ pub enum Dialect {
     /// The images that the OpenStack Compute API shows. It has no data of images, and takes no writes.
     #[serde(rename = "compute-images")]
     ComputeImages,
+}
+
+impl Dialect {
+    /// What the configuration calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::GlanceV2 => "glance-v2",
+            Self::GlanceV1 => "glance-v1",
+            Self::ComputeImages => "compute-images",
+        }
+    }
+
+    /// The options that it has no use for.
+    const fn useless(self) -> &'static [&'static str] {
+        match self {
+            Self::GlanceV2 => &[],
+            // It asks for no order by text, and for all members of a project at once.
+            Self::GlanceV1 => &["text_order", "membership_width"],
+            // Nor has it data or writes.
+            Self::ComputeImages => &[
+                "text_order",
+                "membership_width",
+                "skip_limit",
+                "idle_timeout",
+                "write_timeout",
+                "settle_timeout",
+            ],
+        }
+    }
 }
 
 /// As whom a remote service is spoken to.
@@ -346,6 +390,40 @@ mod tests {
              application_credential_secret = 'b' }, token = 'x' }",
         ] {
             assert!(parse(more).is_err(), "{more}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_the_dialect_has_no_use_for_is_a_fault_also_at_its_default() {
+        let keys = [
+            ("text_order", "'auto'"),
+            ("membership_width", "8"),
+            ("skip_limit", "'16 MiB'"),
+            ("idle_timeout", "'60s'"),
+            ("write_timeout", "'5m'"),
+            ("settle_timeout", "'15s'"),
+            ("page_size", "1000"),
+            ("look", "'10s'"),
+        ];
+        for dialect in [Dialect::GlanceV2, Dialect::GlanceV1, Dialect::ComputeImages] {
+            let (name, useless) = (dialect.name(), dialect.useless());
+            assert!(useless.iter().all(|useless| keys.iter().any(|(key, _)| key == useless)), "{name}");
+            for (key, value) in keys {
+                let text = format!("dialect = '{name}'\nendpoint = 'http://127.0.0.1'\n{key} = {value}");
+                match toml::from_str::<Options>(&text) {
+                    Ok(options) => {
+                        assert_eq!(options.dialect, dialect);
+                        assert!(!useless.contains(&key), "{name} takes {key}");
+                    }
+                    Err(error) => {
+                        assert!(useless.contains(&key), "{error}");
+                        assert!(
+                            error.message().contains(&format!("`{key}`, the dialect {name} ")),
+                            "{error}"
+                        );
+                    }
+                }
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod clearsigned;
 mod documents;
 mod download;
 mod keeper;
+mod keyring;
 mod options;
 mod path;
 #[cfg(test)]
@@ -49,6 +50,9 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// Whether a part of an image can be read by itself.
     fn ranges(&self) -> Support;
+
+    /// Whose documents are taken.
+    fn trust(&self) -> &Trust;
 
     /// All images of the source, by its documents as they are now.
     ///

@@ -87,17 +87,21 @@ impl Dialect for Simplestreams {
         Support::Yes
     }
 
+    fn trust(&self) -> &Trust {
+        &self.reading.trust
+    }
+
     async fn items(&self, documents: &mut Documents<'_, Read>) -> Result<Vec<Item>> {
         let reading = Arc::clone(&self.reading);
         let index =
-            documents.read(&self.reading.name(INDEX), move |document| reading.index(&document)).await?;
+            documents.read(&self.reading.name(INDEX), move |document| reading.index(document)).await?;
         let Read::Index(streams) = &*index else { return Err(of_another_kind()) };
         let mut items = Vec::new();
         for stream in streams {
             let (reading, root, stream) =
                 (Arc::clone(&self.reading), documents.source().root.clone(), stream.clone());
             let name = self.reading.name(&stream.path);
-            let read = move |document| reading.products(&stream, &root, &document);
+            let read = move |document: &Document| reading.products(&stream, &root, document);
             let products = documents.read(&name, read).await?;
             let Read::Products(more) = &*products else { return Err(of_another_kind()) };
             items.extend_from_slice(more);
@@ -119,7 +123,7 @@ impl Reading {
 
     /// The tree of a document of some format.
     fn tree(&self, document: &Document, format: &str) -> Result<Branch> {
-        let text = self.trust.text(&document.bytes)?;
+        let text = self.trust.text(document)?;
         let tree: Branch = serde_json::from_slice(&text)
             .map_err(|source| refused("a document is not the JSON that it should be").with_source(source))?;
         match tree.leaf("format") {

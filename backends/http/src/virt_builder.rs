@@ -64,17 +64,21 @@ impl Dialect for VirtBuilder {
         Support::No
     }
 
+    fn trust(&self) -> &Trust {
+        &self.reading.trust
+    }
+
     async fn items(&self, documents: &mut Documents<'_, Vec<Item>>) -> Result<Vec<Item>> {
         let (reading, root) = (Arc::clone(&self.reading), documents.source().root.clone());
         let name = if reading.trust.wants_signatures() { SIGNED_INDEX } else { INDEX };
-        let items = documents.read(name, move |document| reading.items(&root, &document)).await?;
+        let items = documents.read(name, move |document| reading.items(&root, document)).await?;
         Ok(items.to_vec())
     }
 }
 
 impl Reading {
     fn items(&self, root: &Url, document: &Document) -> Result<Vec<Item>> {
-        let text = self.trust.text(&document.bytes)?;
+        let text = self.trust.text(document)?;
         let text = std::str::from_utf8(&text).map_err(|_| refused("the index is not UTF-8"))?;
         let made = document.modified.map_or_else(|| Timestamp::from_second(0), Ok)?;
         ini::sections(text)?.iter().map(|section| self.item(root, section, made)).collect()

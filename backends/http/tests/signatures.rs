@@ -150,6 +150,49 @@ async fn a_changed_document_leaves_the_last_good_catalogue_for_a_while() {
 }
 
 #[tokio::test]
+async fn an_older_document_is_not_taken_in_place_of_a_newer_one_though_it_is_signed() {
+    let (old, new) = ("20240102", "20240105");
+    let text = |document: &str, at: &str| fixture(&format!("{document}.{at}.sjson"));
+    for (document, path) in [("products", PRODUCTS), ("index", INDEX)] {
+        let mirror = Mirror::start().await;
+        mirror.put(INDEX, text("index", old));
+        mirror.put(PRODUCTS, text("products", old));
+        let service = streams(&mirror, &["dated"]).await;
+        assert_eq!(names(&*service).await.unwrap(), [old]);
+        mirror.put(INDEX, text("index", new));
+        mirror.put(PRODUCTS, text("products", new));
+        pass(Duration::from_secs(61)).await;
+        assert_eq!(names(&*service).await.unwrap(), [new]);
+
+        mirror.put(path, text(document, old));
+        pass(Duration::from_secs(61)).await;
+        assert_eq!(names(&*service).await.unwrap(), [new], "the newer one goes on");
+        // Also when everything is asked for as if it had never been seen.
+        pass(Duration::from_secs(24 * 60 * 60)).await;
+        let chain = refusal(&*service).await;
+        let why = "was signed at 2024-01-02T00:00:00Z, and one that was signed at 2024-01-05T00:00:00Z";
+        assert!(chain.contains(why), "{document}: {chain}");
+
+        mirror.put(path, text(document, new));
+        pass(Duration::from_secs(61)).await;
+        assert_eq!(names(&*service).await.unwrap(), [new]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_in_a_catalogue_that_was_refused_is_not_remembered() {
+    let mirror = Mirror::start().await;
+    mirror.put(INDEX, fixture("index.20240105.sjson"));
+    mirror.put(PRODUCTS, "nonsense");
+    let service = streams(&mirror, &["dated"]).await;
+    refusal(&*service).await;
+    mirror.put(INDEX, fixture("index.20240102.sjson"));
+    mirror.put(PRODUCTS, fixture("products.20240102.sjson"));
+    pass(Duration::from_secs(61)).await;
+    assert_eq!(names(&*service).await.unwrap(), ["20240102"]);
+}
+
+#[tokio::test]
 async fn with_a_keyring_nothing_unsigned_is_asked_for() {
     let mirror = mirror("good").await;
     mirror.remove(INDEX);
@@ -177,6 +220,42 @@ async fn a_keyring_need_not_be_armoured_and_holds_keys_alone() {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{file}");
         assert!(error.to_string().starts_with(&format!("keyring: '{file}' ")), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_key_counts_while_it_is_in_the_keyring() {
+    let mirror = mirror("other").await;
+    mirror.put(PRODUCTS, fixture("products.good.sjson"));
+    let ring = keyring(&["good"]);
+    let service = open(&mirror, PublishedDialect::Simplestreams, &ring).await;
+    assert!(refusal(&*service).await.contains("not signed by a key of the keyring"));
+    std::fs::write(ring.path(), fixture("good.asc") + &fixture("other.asc")).unwrap();
+    pass(Duration::from_secs(11)).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed"]);
+
+    // The source says that nothing has changed, and it has not.
+    std::fs::write(ring.path(), fixture("good.asc")).unwrap();
+    pass(Duration::from_secs(61)).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed"], "the last good catalogue goes on for a while");
+    pass(Duration::from_secs(60 * 60)).await;
+    assert!(refusal(&*service).await.contains("not signed by a key of the keyring"));
+}
+
+#[tokio::test]
+async fn another_keyring_may_do_without_what_the_last_one_believed() {
+    let mirror = Mirror::start().await;
+    mirror.put(INDEX, fixture("index.20240105.sjson"));
+    mirror.put(PRODUCTS, fixture("products.good.sjson"));
+    let ring = keyring(&["good", "dated"]);
+    let service = open(&mirror, PublishedDialect::Simplestreams, &ring).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed"]);
+    // What somebody signed who is believed no more does not stand in the way of what is older.
+    mirror.put(INDEX, fixture("index.good.sjson"));
+    pass(Duration::from_secs(2 * 60 * 60)).await;
+    assert!(refusal(&*service).await.contains("has been taken"));
+    std::fs::write(ring.path(), fixture("good.asc")).unwrap();
+    pass(Duration::from_secs(61)).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed"]);
 }
 
 #[tokio::test]

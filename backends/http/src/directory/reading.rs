@@ -118,6 +118,10 @@ impl Dialect for Reading {
         Support::Yes
     }
 
+    fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     async fn items(&self, documents: &mut Documents<'_, Read>) -> Result<Vec<Item>> {
         documents.allow(MOST_DOCUMENTS);
         let folders = self.folders(documents).await?;
@@ -241,7 +245,7 @@ impl Reading {
             let mut names = sums::SIGNATURES.iter().map(|ending| format!("{}{ending}", file.name));
             let name = names.find(|name| listed.contains_key(name));
             if let Some(name) = &name {
-                wanted.push(wanted_signature(&documents.source().root, file.folder, name)?);
+                wanted.push(self.wanted_signature(&documents.source().root, file, name)?);
             }
             beside.push(name);
         }
@@ -250,12 +254,12 @@ impl Reading {
         for (mut file, name) in files.into_iter().zip(beside) {
             let signature = name.and_then(|_| read.next());
             match signature.as_deref() {
-                Some(Read::Signature(bytes)) if is_clearsigned(bytes) => {
-                    note(&file, &sums_of(&self.trust, &file.name, bytes, None)?, hashes)?;
+                Some(Read::Sums(sums)) => {
+                    note(&file, sums, hashes)?;
                     continue;
                 }
                 Some(Read::Signature(bytes)) => file.signature = Some(bytes.clone()),
-                Some(_) => return Err(of_another_kind()),
+                Some(Read::Page(_)) => return Err(of_another_kind()),
                 None => {}
             }
             rest.push(file);
@@ -263,11 +267,19 @@ impl Reading {
         Ok(rest)
     }
 
+    fn wanted_signature(&self, root: &Url, file: &SumsFile<'_>, name: &str) -> Result<Wanted<Read>> {
+        let (trust, of) = (Arc::clone(&self.trust), file.name.clone());
+        let read = move |document: &Document| match is_clearsigned(&document.bytes) {
+            true => sums_of(&trust, &of, document, None).map(Read::Sums),
+            false => Ok(Read::Signature(document.bytes.clone())),
+        };
+        Ok(Wanted { path: file.folder.path(name), url: file.folder.url(root, name)?, read: Box::new(read) })
+    }
+
     fn wanted_sums(&self, root: &Url, file: &SumsFile<'_>) -> Result<Wanted<Read>> {
         let (trust, name, signature) = (Arc::clone(&self.trust), file.name.clone(), file.signature.clone());
-        let read = move |document: Document| {
-            sums_of(&trust, &name, &document.bytes, signature.as_deref()).map(Read::Sums)
-        };
+        let read =
+            move |document: &Document| sums_of(&trust, &name, document, signature.as_deref()).map(Read::Sums);
         Ok(Wanted {
             path: file.folder.path(&file.name),
             url: file.folder.url(root, &file.name)?,
@@ -337,17 +349,12 @@ fn wanted_page(root: &Url, names: &[String]) -> Result<Wanted<Read>> {
     let url = as_folder(url_of(root, names.iter().map(String::as_str))?);
     let path = names.iter().map(|name| format!("{name}/")).collect();
     let at = url.clone();
-    let read = move |document: Document| Page::read(&at, &document.bytes).map(Read::Page);
+    let read = move |document: &Document| Page::read(&at, &document.bytes).map(Read::Page);
     Ok(Wanted { path, url, read: Box::new(read) })
 }
 
-fn wanted_signature(root: &Url, folder: &Folder, name: &str) -> Result<Wanted<Read>> {
-    let read = |document: Document| Ok(Read::Signature(document.bytes));
-    Ok(Wanted { path: folder.path(name), url: folder.url(root, name)?, read: Box::new(read) })
-}
-
 /// What a checksum file says that may be believed: nothing, if it must be signed and is not.
-fn sums_of(trust: &Trust, name: &str, document: &Bytes, signature: Option<&[u8]>) -> Result<Vec<Sum>> {
+fn sums_of(trust: &Trust, name: &str, document: &Document, signature: Option<&[u8]>) -> Result<Vec<Sum>> {
     let text = trust.text_of_either(document, signature)?;
     text.map_or_else(|| Ok(Vec::new()), |text| sums::read(name, &text))
 }

@@ -2,7 +2,11 @@
 //!
 //! What was read of a document is kept with what the server said to know it by. The next time the server is asked
 //! whether it has changed. No redirect is followed, and nothing but a plain answer is taken.
+//!
+//! A signature says that a document was its signer's once, and not that it is so still. So a document is refused if one
+//! of the same path has been taken that was signed later. What was taken is remembered by whoever keeps the catalogue.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +53,19 @@ pub(crate) struct Document {
     pub(crate) bytes: Bytes,
     /// When it last changed, if the server says.
     pub(crate) modified: Option<Timestamp>,
+    /// When it was signed. Whoever verifies the signature notes it.
+    pub(crate) signed: Cell<Option<Timestamp>>,
+}
+
+impl Document {
+    /// Notes when it was signed, in seconds since the epoch.
+    ///
+    /// # Errors
+    /// If there is no such time.
+    pub(super) fn note_signed(&self, made: u32) -> Result<()> {
+        self.signed.set(Some(Timestamp::from_second(made.into())?));
+        Ok(())
+    }
 }
 
 /// What is known of one document.
@@ -58,7 +75,12 @@ pub(crate) struct Kept<T> {
     size: u64,
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
+    /// When it was signed, if it is.
+    pub(super) signed: Option<Timestamp>,
 }
+
+/// When the documents that have been taken were signed, by their paths: of each the newest.
+pub(crate) type Signed = HashMap<String, Timestamp>;
 
 /// What is known of all documents of a catalogue, by their paths.
 pub(crate) type Known<T> = HashMap<String, Kept<T>>;
@@ -67,6 +89,7 @@ pub(crate) type Known<T> = HashMap<String, Kept<T>>;
 pub(crate) struct Documents<'a, T> {
     source: &'a Source,
     known: &'a Known<T>,
+    signed: &'a Signed,
     now: Known<T>,
     left: Budget,
     most: usize,
@@ -80,8 +103,11 @@ pub(crate) struct Wanted<T> {
     /// Where it is.
     pub(crate) url: Url,
     /// What is made of it.
-    pub(crate) read: Box<dyn FnOnce(Document) -> Result<T> + Send>,
+    pub(crate) read: Reader<T>,
 }
+
+/// What makes something of a document.
+pub(crate) type Reader<T> = Box<dyn FnOnce(&Document) -> Result<T> + Send>;
 
 /// How many bytes the documents of a catalogue may still have, all that are on their way together.
 #[derive(Debug)]
@@ -133,10 +159,11 @@ impl Source {
 }
 
 impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
-    /// Gets ready to read a catalogue of which so much is `known`.
-    pub(crate) fn new(source: &'a Source, known: &'a Known<T>) -> Self {
+    /// Gets ready to read a catalogue of which so much is `known`, and none of whose documents is to be older than one
+    /// that was `signed` then.
+    pub(crate) fn new(source: &'a Source, known: &'a Known<T>, signed: &'a Signed) -> Self {
         let left = Budget(AtomicU64::new(source.max_response));
-        Self { source, known, now: Known::new(), left, most: MOST_DOCUMENTS, changed: false }
+        Self { source, known, signed, now: Known::new(), left, most: MOST_DOCUMENTS, changed: false }
     }
 
     /// Where the documents are, and the files that they name.
@@ -159,10 +186,11 @@ impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
     /// that is known, that is what it gives.
     ///
     /// # Errors
-    /// Silence; what `read` says; if the documents of the catalogue are too many or too much.
+    /// Silence; what `read` says; if it is older than one that was taken before; if the documents of the catalogue are too
+    /// many or too much.
     pub(crate) async fn read<F>(&mut self, path: &str, read: F) -> Result<Arc<T>>
     where
-        F: FnOnce(Document) -> Result<T> + Send + 'static,
+        F: FnOnce(&Document) -> Result<T> + Send + 'static,
     {
         if let Some(kept) = self.now.get(path) {
             return Ok(Arc::clone(&kept.read));
@@ -180,9 +208,9 @@ impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
         if self.now.len().saturating_add(wanted.len()) > self.most {
             return Err(refused(format_args!("it is of over {} documents", self.most)));
         }
-        let (source, known, left) = (self.source, self.known, &self.left);
+        let (source, known, newest, left) = (self.source, self.known, self.signed, &self.left);
         let fetches: Vec<BoxFuture<'_, Result<Obtained<T>>>> =
-            wanted.into_iter().map(|wanted| obtain(source, known, left, wanted).boxed()).collect();
+            wanted.into_iter().map(|wanted| obtain(source, known, newest, left, wanted).boxed()).collect();
         let fetched: Vec<_> = futures::stream::iter(fetches).buffered(width.max(1)).try_collect().await?;
         let mut all = Vec::with_capacity(fetched.len());
         for (path, kept, changed) in fetched {
@@ -212,6 +240,7 @@ type Obtained<T> = (String, Kept<T>, bool);
 async fn obtain<T: Send + Sync + 'static>(
     source: &Source,
     known: &Known<T>,
+    newest: &Signed,
     left: &Budget,
     wanted: Wanted<T>,
 ) -> Result<Obtained<T>> {
@@ -224,10 +253,22 @@ async fn obtain<T: Send + Sync + 'static>(
             let size = document.bytes.len() as u64;
             let broken =
                 |source| Error::new(ErrorKind::Internal, "a document cannot be read").with_source(source);
-            let read = tokio::task::spawn_blocking(move || read(document)).await.map_err(broken)??;
-            let kept = Kept { read: Arc::new(read), size, etag: head.etag, modified: head.modified };
+            let read = move || Ok::<_, Error>((read(&document)?, document.signed.get()));
+            let (read, signed) = tokio::task::spawn_blocking(read).await.map_err(broken)??;
+            check_age(&path, signed, newest.get(&path))?;
+            let kept = Kept { read: Arc::new(read), size, etag: head.etag, modified: head.modified, signed };
             Ok((path, kept, true))
         }
+    }
+}
+
+/// Refuses the document at `path` if it was signed before the `newest` of it that was taken.
+fn check_age(path: &str, signed: Option<Timestamp>, newest: Option<&Timestamp>) -> Result<()> {
+    match (signed, newest) {
+        (Some(signed), Some(newest)) if signed < *newest => Err(refused(format_args!(
+            "the document {path:?} was signed at {signed}, and one that was signed at {newest} has been taken"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -246,7 +287,7 @@ enum Fetched<T> {
 impl<T> Kept<T> {
     fn again(&self) -> Self {
         let (etag, modified) = (self.etag.clone(), self.modified.clone());
-        Self { read: Arc::clone(&self.read), size: self.size, etag, modified }
+        Self { read: Arc::clone(&self.read), size: self.size, etag, modified, signed: self.signed }
     }
 
     /// The conditions under which the document is wanted again. A time is only asked for where there is no tag: it says
@@ -271,7 +312,7 @@ async fn fetch<T: Send + Sync>(
             let head = Head { etag: header(ETAG), modified: header(LAST_MODIFIED) };
             let modified = head.modified.as_ref().and_then(|time| http_time(time.to_str().ok()?));
             let bytes = whole(source, answer, left).await?;
-            Ok(Fetched::Document(head, Document { bytes, modified }))
+            Ok(Fetched::Document(head, Document { bytes, modified, signed: Cell::default() }))
         }
         (StatusCode::NOT_MODIFIED, Some(known)) => Ok(Fetched::Unchanged(known.again())),
         _ => Err(source.refusal(Asked::List, "the catalogue", answer).await),

@@ -5,8 +5,11 @@
 //! A catalogue that is refused never takes the place of a good one. Why there is no newer one is told to the operator
 //! when that changes, and not each time.
 //!
-//! Once a day all documents are fetched as if they had never been seen. What was signed by a key that has run out since
-//! is then refused, although the source says that it is the same as ever.
+//! When the documents of the catalogues that were taken were signed is remembered for as long as the process lives and the
+//! keyring is the same, so that none is taken that is older. Another keyring may do without the key that signed the newest.
+//!
+//! Once a day, and when the keyring has changed, all documents are fetched as if they had never been seen. What was signed
+//! by a key that has run out or been removed since is then refused, although the source says that it is the same as ever.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Dialect;
 use super::catalogue::Catalogue;
-use super::documents::{Documents, Known, Source};
+use super::documents::{Documents, Known, Signed, Source};
 use crate::fault;
 
 /// How long not to ask again after that came to nothing, unless `fresh` is shorter.
@@ -27,6 +30,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// How long the source is believed that a document is the same as before.
 const AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Of so many documents it is remembered when they were signed. Beyond that only those of the catalogue at hand count.
+const MOST_REMEMBERED: usize = 1024;
 
 /// The most fetches that one request waits for: one that began before it, its own, and one in whose place its own came.
 const MOST_WAITS: usize = 3;
@@ -60,10 +66,18 @@ struct Shared<D: Dialect> {
 struct State<T> {
     good: Option<Good>,
     known: Arc<Known<T>>,
-    /// When the last fetch began that knew nothing.
-    anew: Option<Instant>,
+    signed: Arc<Signed>,
+    anew: Option<Anew>,
     failure: Option<Failure>,
     flight: Option<Flight>,
+}
+
+/// The last fetch that knew nothing and was good.
+#[derive(Debug, Clone, Copy)]
+struct Anew {
+    began: Instant,
+    /// Which edition of the keyring it went by.
+    edition: u64,
 }
 
 /// The last good catalogue.
@@ -89,13 +103,21 @@ struct Flight {
     task: AbortHandle,
 }
 
-/// What a fetch asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asks {
-    /// What has changed.
-    Changes,
-    /// Everything.
-    All,
+/// What a fetch goes by.
+struct Basis<T> {
+    /// What need not be fetched unless it has changed: nothing when all is fetched anew.
+    known: Arc<Known<T>>,
+    /// When those were signed than which none may be older.
+    signed: Arc<Signed>,
+    /// The last fetch that knew nothing, if this one comes to something.
+    anew: Option<Anew>,
+}
+
+/// What a fetch came to.
+struct Fetched<T> {
+    basis: Basis<T>,
+    /// The catalogue, and what is known of its documents now. `None`: it is the same.
+    found: Option<(Catalogue, Known<T>)>,
 }
 
 /// What there is for a request.
@@ -112,8 +134,8 @@ impl<D: Dialect> Keeper<D> {
     /// Keeps the catalogue that `dialect` reads at `source`, of no more than `most` images. Asks nothing yet. `name` is
     /// what the operator knows the source by.
     pub(crate) fn new(name: &str, dialect: D, source: Source, ages: Ages, most: usize) -> Self {
-        let state = State { good: None, known: Arc::default(), anew: None, failure: None, flight: None };
-        let state = Mutex::new(state);
+        let (known, signed) = (Arc::default(), Arc::default());
+        let state = Mutex::new(State { good: None, known, signed, anew: None, failure: None, flight: None });
         Self { shared: Arc::new(Shared { name: name.to_owned(), dialect, source, ages, most, state }) }
     }
 
@@ -203,16 +225,10 @@ impl<D: Dialect> Shared<D> {
 
     fn begin(self: &Arc<Self>, state: &mut State<D::Document>) -> Flight {
         let (began, (told, end)) = (Instant::now(), watch::channel(()));
-        let is_believed = state.anew.is_some_and(|anew| anew.elapsed() < AGAIN);
-        let asks = if is_believed { Asks::Changes } else { Asks::All };
-        let known = match asks {
-            Asks::Changes => Arc::clone(&state.known),
-            Asks::All => Arc::default(),
-        };
         let shared = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let outcome = shared.fetch(&known).await;
-            shared.settle(began, asks, outcome);
+            let outcome = shared.fetch(began).await;
+            shared.settle(began, outcome);
             drop(told);
         });
         let flight = Flight { began, end, task: task.abort_handle() };
@@ -220,28 +236,39 @@ impl<D: Dialect> Shared<D> {
         flight
     }
 
-    /// The catalogue as it is at the source, with what is known of its documents then, or `None` if it is the same.
-    async fn fetch(&self, known: &Known<D::Document>) -> Result<Option<(Catalogue, Known<D::Document>)>> {
-        let mut documents = Documents::new(&self.source, known);
-        let items = self.dialect.items(&mut documents).await?;
-        let (known, changed) = documents.finish();
-        if !changed {
-            return Ok(None);
+    /// What a fetch goes by that begins now and trusts by this edition of the keyring.
+    fn basis(&self, began: Instant, edition: u64) -> Basis<D::Document> {
+        let state = self.lock();
+        let last = state.anew.filter(|anew| anew.edition == edition);
+        let is_believed = last.is_some_and(|anew| began.duration_since(anew.began) < AGAIN);
+        Basis {
+            known: if is_believed { Arc::clone(&state.known) } else { Arc::default() },
+            signed: if last.is_some() { Arc::clone(&state.signed) } else { Arc::default() },
+            anew: if is_believed { last } else { Some(Anew { began, edition }) },
         }
-        Ok(Some((Catalogue::new(items, self.most)?, known)))
     }
 
-    fn settle(&self, began: Instant, asks: Asks, outcome: Result<Option<(Catalogue, Known<D::Document>)>>) {
+    /// The catalogue as it is at the source, or `None` if it is the same.
+    async fn fetch(&self, began: Instant) -> Result<Fetched<D::Document>> {
+        let basis = self.basis(began, self.dialect.trust().edition().await?);
+        let mut documents = Documents::new(&self.source, &basis.known, &basis.signed);
+        let items = self.dialect.items(&mut documents).await?;
+        let (known, changed) = documents.finish();
+        let found = if changed { Some((Catalogue::new(items, self.most)?, known)) } else { None };
+        Ok(Fetched { basis, found })
+    }
+
+    fn settle(&self, began: Instant, outcome: Result<Fetched<D::Document>>) {
         let name = self.name.as_str();
         let mut state = self.lock();
         state.flight = None;
         match outcome {
-            Ok(found) => {
-                if asks == Asks::All {
-                    state.anew = Some(began);
-                }
+            Ok(Fetched { basis, found }) => {
+                state.anew = basis.anew;
+                state.signed = basis.signed;
                 if let Some((catalogue, known)) = found {
                     tracing::info!(backend = name, images = catalogue.len(), "there is a new catalogue");
+                    remember(Arc::make_mut(&mut state.signed), &known);
                     state.known = Arc::new(known);
                     state.good = Some(Good { catalogue: Arc::new(catalogue), confirmed: began });
                 } else if let Some(good) = &mut state.good {
@@ -259,6 +286,14 @@ impl<D: Dialect> Shared<D> {
                 state.failure = Some(Failure { error: Arc::new(error), told: chain, ended });
             }
         }
+    }
+}
+
+/// Remembers when the documents of a catalogue that is taken were signed. No document in it is older than what is known.
+fn remember<T>(signed: &mut Signed, known: &Known<T>) {
+    signed.extend(known.iter().filter_map(|(path, kept)| Some((path.clone(), kept.signed?))));
+    if signed.len() > MOST_REMEMBERED {
+        signed.retain(|path, _| known.contains_key(path));
     }
 }
 

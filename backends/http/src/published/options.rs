@@ -1,6 +1,7 @@
 //! What can be set about a published catalogue, with every bound and its default.
 //!
-//! Every time is longer than nothing and no longer than a day.
+//! Every time is longer than nothing and no longer than a day. A key that the dialect has no use for is a fault as one
+//! that nobody knows.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -8,20 +9,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use image_service::{Error, Result};
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use image_service::Error;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use crate::client::Connection;
+use crate::keys::Keys;
 use crate::options::{
     endpoint, five_seconds, one_minute, sixteen_mebibytes, sixty_four_mebibytes, some_bytes, ten_seconds,
     thirty_seconds, thirty_two, time,
 };
 
 /// Where a catalogue is published, how much of it to take, and how long to believe it.
+// Not what serde makes is the way to read this, but what refuses useless keys on top of that.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct PublishedOptions {
     /// What the catalogue is written in.
     pub dialect: PublishedDialect,
@@ -29,7 +32,8 @@ pub struct PublishedOptions {
     #[serde(deserialize_with = "endpoint")]
     pub endpoint: Url,
     /// The OpenPGP public keys of which one must have signed every document, in a file, armoured or not. With it only
-    /// signed documents are taken; without it, those that are not. Default: none.
+    /// signed documents are taken, and none that was signed before one that was taken since the process began or the file
+    /// changed; without it, those that are not signed. Default: none.
     #[serde(default)]
     pub keyring: Option<PathBuf>,
     /// What the ids of the images are derived from, beside their names in the catalogue. Default: the backend's name.
@@ -83,7 +87,8 @@ pub struct PublishedOptions {
     /// The private key of that certificate, in PEM.
     #[serde(default)]
     pub client_key: Option<PathBuf>,
-    /// How often to look, before a request, whether these three files have changed. Default: 10 s.
+    /// How often to look, before a request, whether these three files have changed, and before documents are fetched,
+    /// whether `keyring` has. Default: 10 s.
     #[serde(default = "ten_seconds", deserialize_with = "time")]
     pub look: Duration,
     /// How long a connection may take to be made. Default: 5 s.
@@ -95,7 +100,8 @@ pub struct PublishedOptions {
     /// How long no byte may come in the middle of image data. Default: 60 s.
     #[serde(default = "one_minute", deserialize_with = "time")]
     pub idle_timeout: Duration,
-    /// The most bytes to read and throw away for a range that the server ignores. Default: 16 MiB.
+    /// The most bytes to read and throw away for a range that the server ignores. Not for `virt-builder`, of whose images
+    /// no parts are read. Default: 16 MiB.
     #[serde(default = "sixteen_mebibytes")]
     pub skip_limit: ByteSize,
     /// The most idle connections to keep. Default: 32.
@@ -135,6 +141,35 @@ impl PublishedDialect {
     pub fn is_named(name: &str) -> bool {
         matches!(name, "simplestreams" | "virt-builder" | "directory")
     }
+
+    /// What the configuration calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Simplestreams => "simplestreams",
+            Self::VirtBuilder => "virt-builder",
+            Self::Directory => "directory",
+        }
+    }
+
+    /// The options that it has no use for.
+    const fn useless(self) -> &'static [&'static str] {
+        match self {
+            Self::Simplestreams => &["images", "depth", "hashes"],
+            Self::VirtBuilder => {
+                &["ftypes", "datatypes", "versions", "images", "depth", "hashes", "skip_limit"]
+            }
+            Self::Directory => &["ftypes", "datatypes", "versions"],
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PublishedOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut keys = Keys::default();
+        let options = Self::deserialize(keys.noting(deserializer))?;
+        keys.refuse(options.dialect.useless(), options.dialect.name())?;
+        Ok(options)
+    }
 }
 
 impl PublishedOptions {
@@ -171,32 +206,15 @@ impl PublishedOptions {
         }
     }
 
-    /// Refuses what is set for another dialect.
+    /// Refuses what contradicts itself.
     ///
     /// # Errors
     /// `Invalid`, with the option.
-    pub(crate) fn check(&self) -> Result<()> {
-        use PublishedDialect::{Directory, Simplestreams};
-        let set = [
-            ("ftypes", self.ftypes != disk_images(), Simplestreams),
-            ("datatypes", self.datatypes != image_downloads(), Simplestreams),
-            ("versions", self.versions.is_some(), Simplestreams),
-            ("images", self.images != image_endings(), Directory),
-            ("depth", self.depth != 0, Directory),
-            ("hashes", self.hashes != Hashes::default(), Directory),
-        ];
-        match set.into_iter().find(|(_, set, dialect)| *set && self.dialect != *dialect) {
-            Some((option, _, Simplestreams)) => {
-                Err(Error::invalid(format!("{option}: is for the dialect simplestreams alone")))
-            }
-            Some((option, ..)) => {
-                Err(Error::invalid(format!("{option}: is for the dialect directory alone")))
-            }
-            None if self.hashes == Hashes::Optional && self.keyring.is_some() => {
-                Err(Error::invalid("hashes: are required with a keyring"))
-            }
-            None => Ok(()),
+    pub(crate) fn check(&self) -> image_service::Result<()> {
+        if self.hashes == Hashes::Optional && self.keyring.is_some() {
+            return Err(Error::invalid("hashes: are required with a keyring"));
         }
+        Ok(())
     }
 
     /// How connections to the source are made.
@@ -305,30 +323,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_simplestreams_is_refused_elsewhere() {
-        for (option, more) in [
-            ("ftypes", "ftypes = { 'root.tar.xz' = 'root-tar' }"),
-            ("datatypes", "datatypes = ['x']"),
-            ("versions", "versions = 2"),
+    fn a_key_that_the_dialect_has_no_use_for_is_a_fault_also_at_its_default() {
+        for (key, value) in [
+            ("ftypes", "{ 'root.tar.xz' = 'root-tar' }"),
+            ("datatypes", "['image-downloads']"),
+            ("versions", "2"),
+            ("skip_limit", "'16 MiB'"),
         ] {
-            assert!(parse("simplestreams", more).unwrap().check().is_ok());
-            let error = parse("virt-builder", more).unwrap().check().unwrap_err();
-            assert!(error.to_string().starts_with(option), "{error}");
+            let more = format!("{key} = {value}");
+            assert!(parse("simplestreams", &more).is_ok());
+            let error = parse("virt-builder", &more).unwrap_err();
+            assert!(error.message().contains(&format!("`{key}`, the dialect virt-builder ")), "{error}");
         }
-        assert!(parse("virt-builder", "").unwrap().check().is_ok());
     }
 
     #[test]
     fn what_is_for_directories_is_refused_elsewhere_and_where_it_contradicts() {
-        for (option, more) in [
-            ("images", "images = { '.x' = 'raw' }"),
-            ("depth", "depth = 8"),
-            ("hashes", "hashes = 'optional'"),
-        ] {
-            assert!(parse("directory", more).unwrap().check().is_ok());
-            let error = parse("simplestreams", more).unwrap().check().unwrap_err();
-            assert!(error.to_string().starts_with(option), "{error}");
+        for (key, value) in [("images", "{ '.x' = 'raw' }"), ("depth", "0"), ("hashes", "'optional'")] {
+            let more = format!("{key} = {value}");
+            assert!(parse("directory", &more).unwrap().check().is_ok());
+            for other in ["simplestreams", "virt-builder"] {
+                let error = parse(other, &more).unwrap_err();
+                assert!(error.message().contains(&format!("`{key}`, the dialect {other} ")), "{error}");
+            }
         }
+        assert!(parse("directory", "versions = 2").is_err());
         let both = parse("directory", "hashes = 'optional'\nkeyring = 'k'").unwrap().check().unwrap_err();
         assert!(both.to_string().starts_with("hashes: "), "{both}");
         for more in

@@ -20,7 +20,7 @@ use image_service::{
 use portico_memory::Memory;
 use tokio::net::TcpListener;
 
-use super::{Dialect, Documents, File, Item, Packing, Published, PublishedDialect, PublishedOptions};
+use super::{Dialect, Documents, File, Item, Packing, Published, PublishedDialect, PublishedOptions, Trust};
 
 /// All images of a store in memory, each time that a document has been fetched.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ impl Dialect for Shown {
 
     fn ranges(&self) -> Support {
         self.ranges
+    }
+
+    fn trust(&self) -> &Trust {
+        &Trust::Anybody
     }
 
     async fn items(&self, documents: &mut Documents<'_, usize>) -> Result<Vec<Item>> {

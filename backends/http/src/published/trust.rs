@@ -6,29 +6,27 @@
 //! subkeys. Revocations are those that the keyring holds; nobody is asked for more.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use image_service::{Error, Result};
+use image_service::{Error, ErrorKind, Result};
 use pgp::composed::{Deserializable as _, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag, Timestamp, VerifyingKey};
-use tokio::io::AsyncReadExt as _;
+use tokio::task::JoinError;
 
 use super::clearsigned::Clearsigned;
+use super::documents::Document;
+use super::keyring::Keyring;
 use super::refused;
-
-/// The most bytes of a keyring.
-const LONGEST_KEYRING: u64 = 4 << 20;
 
 /// The most signatures that are looked at, of one document.
 const MOST_SIGNATURES: usize = 16;
 
 /// How far another clock may be ahead.
 const AHEAD: u32 = 5 * 60;
-
-/// How an armoured key begins.
-const ARMOUR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 
 /// How an armoured signature begins.
 const SIGNATURE_ARMOUR: &str = "-----BEGIN PGP SIGNATURE-----";
@@ -39,31 +37,29 @@ pub(crate) enum Trust {
     /// Anybody's, unsigned.
     Anybody,
     /// Those that one of these keys has signed.
-    Signed(Vec<SignedPublicKey>),
+    Signed(Arc<Keyring>),
 }
 
 impl Trust {
-    /// Trusts the keys in the file `keyring`, or anybody if there is none.
+    /// Trusts the keys in the file `keyring`, or anybody if there is none. The file is looked at again as often as `look`
+    /// says.
     ///
     /// # Errors
     /// `Invalid` if it is no file of OpenPGP public keys.
-    pub(crate) async fn open(keyring: Option<&Path>) -> Result<Self> {
-        let Some(file) = keyring else { return Ok(Self::Anybody) };
-        let told = |what: &str| Error::invalid(format!("keyring: '{}' {what}", file.display()));
-        let unreadable = |source| told("cannot be read").with_source(source);
-        // What is no file, such as a pipe, could be waited for without end.
-        if !tokio::fs::metadata(file).await.map_err(unreadable)?.is_file() {
-            return Err(told("is not a regular file"));
-        }
-        let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
-        let mut bytes = Vec::new();
-        opened.take(LONGEST_KEYRING + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
-        if bytes.len() as u64 > LONGEST_KEYRING {
-            return Err(told("is too long for a keyring"));
-        }
-        let keys = keys(&bytes)
-            .map_err(|source| told("holds something else than OpenPGP public keys").with_source(source))?;
-        if keys.is_empty() { Err(told("holds no OpenPGP public keys")) } else { Ok(Self::Signed(keys)) }
+    pub(crate) async fn open(keyring: Option<&Path>, look: Duration) -> Result<Self> {
+        let Some(file) = keyring.map(Path::to_owned) else { return Ok(Self::Anybody) };
+        let open = tokio::task::spawn_blocking(move || Keyring::open(file, look)).await;
+        Ok(Self::Signed(Arc::new(open.map_err(broken)??)))
+    }
+
+    /// Which edition of the keyring there is: another number when it has changed. Looks at it if it is time for that.
+    ///
+    /// # Errors
+    /// If the process is at its end.
+    pub(crate) async fn edition(&self) -> Result<u64> {
+        let Self::Signed(keyring) = self else { return Ok(0) };
+        let keyring = Arc::clone(keyring);
+        tokio::task::spawn_blocking(move || keyring.edition()).await.map_err(broken)
     }
 
     /// Whether only signed documents are taken.
@@ -71,33 +67,39 @@ impl Trust {
         matches!(self, Self::Signed(_))
     }
 
-    /// The text of `document` that may be believed: all of it, or what was signed by somebody who is trusted.
+    /// The text of `document` that may be believed: all of it, or what was signed by somebody who is trusted. When that was
+    /// is noted in [`Document::signed`].
     ///
     /// # Errors
     /// If nobody who is trusted has signed it.
-    pub(crate) fn text(&self, document: &Bytes) -> Result<Bytes> {
+    pub(crate) fn text(&self, document: &Document) -> Result<Bytes> {
         match self {
-            Self::Anybody => Ok(document.clone()),
-            Self::Signed(keys) => signed(keys, document, Timestamp::now()).map(Bytes::from),
+            Self::Anybody => Ok(document.bytes.clone()),
+            Self::Signed(keyring) => {
+                let (text, made) = signed(&keyring.keys(), &document.bytes, Timestamp::now())?;
+                document.note_signed(made)?;
+                Ok(Bytes::from(text))
+            }
         }
     }
 
-    /// The text of `document`, which may have its signature in it, beside it, or not at all. `None` if only signed
-    /// documents are taken, and nobody has signed this one.
+    /// The text of `document`, which may have its signature in it, `beside` it, or not at all. `None` if only signed
+    /// documents are taken, and nobody has signed this one. When it was signed is noted as by [`text`](Self::text).
     ///
     /// # Errors
     /// If it is signed, and nobody who is trusted has signed it, or it is not one signed text.
-    pub(crate) fn text_of_either(&self, document: &Bytes, beside: Option<&[u8]>) -> Result<Option<Bytes>> {
+    pub(crate) fn text_of_either(&self, document: &Document, beside: Option<&[u8]>) -> Result<Option<Bytes>> {
+        let bytes = &document.bytes;
         match (self, beside) {
-            (Self::Anybody, _) if is_clearsigned(document) => {
-                let document = std::str::from_utf8(document).map_err(|_| not_utf8())?;
+            (Self::Anybody, _) if is_clearsigned(bytes) => {
+                let document = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;
                 Ok(Some(Bytes::from(Clearsigned::read(document)?.text)))
             }
-            (Self::Signed(_), _) if is_clearsigned(document) => self.text(document).map(Some),
-            (Self::Anybody, _) => Ok(Some(document.clone())),
-            (Self::Signed(keys), Some(signatures)) => {
-                signed_beside(keys, document, signatures, Timestamp::now())?;
-                Ok(Some(document.clone()))
+            (Self::Signed(_), _) if is_clearsigned(bytes) => self.text(document).map(Some),
+            (Self::Anybody, _) => Ok(Some(bytes.clone())),
+            (Self::Signed(keyring), Some(signatures)) => {
+                document.note_signed(signed_beside(&keyring.keys(), bytes, signatures, Timestamp::now())?)?;
+                Ok(Some(bytes.clone()))
             }
             (Self::Signed(_), None) => Ok(None),
         }
@@ -120,31 +122,26 @@ pub(crate) fn is_clearsigned(document: &[u8]) -> bool {
     document.starts_with(SIGNED_TEXT)
 }
 
-/// All keys of a keyring, one behind the other, each of them armoured or all of them not.
-fn keys(bytes: &[u8]) -> pgp::errors::Result<Vec<SignedPublicKey>> {
-    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.contains(ARMOUR)) else {
-        return SignedPublicKey::from_bytes_many(bytes)?.collect();
-    };
-    let mut keys = Vec::new();
-    for block in text.split(ARMOUR).skip(1) {
-        for key in SignedPublicKey::from_string_many(&format!("{ARMOUR}{block}"))?.0 {
-            keys.push(key?);
-        }
-    }
-    Ok(keys)
+fn broken(source: JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "a keyring cannot be read").with_source(source)
 }
 
-/// The text of `document`, if one of `keys` has signed it.
-fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<String> {
+/// The text of `document`, if one of `keys` has signed it, and when that was, in seconds since the epoch.
+fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<(String, u32)> {
     let document = std::str::from_utf8(document).map_err(|_| not_utf8())?;
     let Clearsigned { text, signatures } = Clearsigned::read(document)?;
     let (signatures, _) = DetachedSignature::from_string_many(signatures).map_err(unreadable)?;
-    any_counts(keys, signatures, text.as_bytes(), &[SignatureType::Text], now)?;
-    Ok(text)
+    let made = any_counts(keys, signatures, text.as_bytes(), &[SignatureType::Text], now)?;
+    Ok((text, made))
 }
 
-/// Whether one of `keys` has signed `document` by `signatures`, which are armoured or not.
-fn signed_beside(keys: &[SignedPublicKey], document: &[u8], signatures: &[u8], now: Timestamp) -> Result<()> {
+/// When one of `keys` has signed `document` by `signatures`, which are armoured or not.
+fn signed_beside(
+    keys: &[SignedPublicKey],
+    document: &[u8],
+    signatures: &[u8],
+    now: Timestamp,
+) -> Result<u32> {
     let types = &[SignatureType::Binary, SignatureType::Text];
     match std::str::from_utf8(signatures).ok().filter(|text| text.contains(SIGNATURE_ARMOUR)) {
         Some(text) => {
@@ -158,14 +155,14 @@ fn signed_beside(keys: &[SignedPublicKey], document: &[u8], signatures: &[u8], n
     }
 }
 
-/// Whether one of the first few `signatures` is of one of `types`, by one of `keys`, of `text`, and counts.
+/// When the first of a few `signatures` was made that is of one of `types`, by one of `keys`, of `text`, and counts.
 fn any_counts(
     keys: &[SignedPublicKey],
     signatures: impl Iterator<Item = pgp::errors::Result<DetachedSignature>>,
     text: &[u8],
     types: &[SignatureType],
     now: Timestamp,
-) -> Result<()> {
+) -> Result<u32> {
     let mut why = "a document has no signature";
     for signature in signatures.take(MOST_SIGNATURES) {
         let signature = signature.map_err(unreadable)?.signature;
@@ -176,20 +173,20 @@ fn any_counts(
             Err("a signature is not one of a text")
         };
         match counts {
-            Ok(()) => return Ok(()),
+            Ok(made) => return Ok(made),
             Err(reason) => why = reason,
         }
     }
     Err(refused(why))
 }
 
-/// Whether `signature` is that of one of `keys`, of `text`, and counts.
+/// When `signature` was made, if it is that of one of `keys`, of `text`, and counts.
 fn check(
     keys: &[SignedPublicKey],
     signature: &Signature,
     text: &[u8],
     now: Timestamp,
-) -> Result<(), &'static str> {
+) -> Result<u32, &'static str> {
     let made = signature.created().ok_or("a signature does not say when it was made")?.as_secs();
     if !is_strong(signature) {
         return Err("a signature is made with a weak hash");
@@ -208,9 +205,9 @@ fn check(
         why = match (standing, primary, subkey) {
             (_, false, None) => continue,
             (Err(reason), ..) => reason,
-            (Ok(Signs::Yes), true, _) => return Ok(()),
+            (Ok(Signs::Yes), true, _) => return Ok(made),
             (Ok(_), _, Some(subkey)) => match binding(key, subkey, now) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(made),
                 Err(reason) => reason,
             },
             (Ok(Signs::No), true, None) => "a document is signed by a key that is not for signing",

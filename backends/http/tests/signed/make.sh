@@ -16,6 +16,7 @@ of() { echo "$1 <$1@mirror.example>"; }
 
 quiet --quick-generate-key "$(of good)" rsa3072 cert,sign never
 quiet --quick-generate-key "$(of other)" ed25519 sign never
+quiet --quick-generate-key "$(of dated)" ed25519 sign never
 quiet --quick-generate-key "$(of revoked)" ed25519 sign never
 quiet --quick-generate-key "$(of subkey)" ed25519 cert never
 quiet --quick-add-key "$(gpg --list-keys --with-colons subkey 2>/dev/null | awk -F: '/^fpr/ { print $10; exit }')" ed25519 sign never
@@ -40,6 +41,11 @@ printf '%s\n' "$index" | AT=20200601T000000 sign expired > index.expired.sjson
 printf '%s\n' "$index" | sign good --digest-algo SHA1 > index.weak.sjson
 printf '%s\n' "$index" | sign good --default-sig-expire 1d > index.late.sjson
 printf '%s\n' "$products" | sign good > products.good.sjson
+# The same index at two times, and a stream whose image has another name at each.
+for at in 20240102 20240105; do
+  printf '%s\n' "$index" | AT="${at}T000000" sign dated > "index.$at.sjson"
+  printf '%s\n' "${products/signed\", \"items/$at\", \"items}" | AT="${at}T000000" sign dated > "products.$at.sjson"
+done
 printf '[signed-1]\narch=x86_64\nfile=signed.img\nsize=%d\nchecksum[sha512]=%s\n' "${#data}" "$(printf %s "$data" | sha512sum | cut -d' ' -f1)" \
   | sign good > virt-builder.asc
 
@@ -47,5 +53,5 @@ rev="$GNUPGHOME/openpgp-revocs.d/$(gpg --list-keys --with-colons revoked 2>/dev/
 sed -i 's/^:---/---/' "$rev"
 gpg_at "$LATER" --import "$rev"
 printf 'change-usage\ns\nq\nsave\n' | gpg_at 20240103T000000 --command-fd 0 --edit-key certifier >/dev/null
-for key in good other revoked subkey expired certifier; do gpg --armor --export "$key" > "$key.asc" 2>/dev/null; done
+for key in good other dated revoked subkey expired certifier; do gpg --armor --export "$key" > "$key.asc" 2>/dev/null; done
 gpg --export good > good.gpg 2>/dev/null
