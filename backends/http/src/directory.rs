@@ -1,30 +1,30 @@
-//! The dialect `directory`: files in a directory, as every distribution publishes images, behind any web server that lists
-//! it.
+//! The dialect `directory`: files in a directory, as every distribution publishes images, behind any web server that
+//! lists it.
 //!
-//! The listing is what nginx or Apache make of a directory, an HTML page of whatever look or nginx's JSON. Every file in it
-//! whose name ends as one of an image does is one, and so is, if `depth` says so, every such file in the directories below.
-//! Its hash comes from checksum files beside it: `SHA256SUMS`, `SHA512SUMS`, `MD5SUMS`, `CHECKSUM` and what is called much
-//! like them, in the form of GNU's tools or of BSD's, or `name.sha512` and `name.sha256`, which are asked for only if the
-//! others say nothing. Two that contradict each other make the catalogue refused. An image without a SHA-256 or SHA-512 is
-//! left out, for nothing could be held to what it should be; `hashes = "optional"` shows it without. With a keyring a
-//! checksum file counts if it was signed, in itself or by a file beside it.
+//! The listing is what nginx or Apache make of a directory, an HTML page of whatever look or nginx's JSON. Every file
+//! in it whose name ends as one of an image does is one, and so is, if `depth` says so, every such file in the
+//! directories below. Its hash comes from checksum files beside it: `SHA256SUMS`, `SHA512SUMS`, `MD5SUMS`, `CHECKSUM`
+//! and what is called much like them, in the form of GNU's tools or of BSD's, or `name.sha512` and `name.sha256`, which
+//! are asked for only if the others say nothing. Two that contradict each other make the catalogue refused. An image
+//! without a SHA-256 or SHA-512 is left out, for nothing could be held to what it should be; `hashes = "optional"`
+//! shows it without. With a keyring a checksum file counts if it was signed, in itself or by a file beside it.
 //!
 //! # What an id means
 //!
-//! An id is derived from the path of a file and its hash. Other bytes under the same name, as under `latest`, are another
-//! image: whoever goes by an id never gets other data than before. An image without a hash has an id of its path alone, and
-//! changes in place.
+//! An id is derived from the path of a file and its hash. Other bytes under the same name, as under `latest`, are
+//! another image: whoever goes by an id never gets other data than before. An image without a hash has an id of its
+//! path alone, and changes in place.
 //!
 //! # Lists
 //!
-//! A page of HTML tells names and nothing exact. Sizes and times come from asking for the head of each file (`heads`), so
-//! there is no `detail`: whoever lists makes it of `index`, which costs nothing, and `show` of what is on the page. A list
-//! by name thus asks for a page's worth of files, and one by size or time for all of them, once. JSON has exact sizes and
-//! times, and then `detail` is from memory like everything else. What can be sorted and filtered by is the same in both
-//! cases, for it must not change: everything but sizes and times.
+//! A page of HTML tells names and nothing exact. Sizes and times come from asking for the head of each file (`heads`),
+//! so there is no `detail`: whoever lists makes it of `index`, which costs nothing, and `show` of what is on the page.
+//! A list by name thus asks for a page's worth of files, and one by size or time for all of them that are not known
+//! yet. JSON has exact sizes and times, and then `detail` is from memory like everything else. What can be sorted and filtered by is the
+//! same in both cases, for it must not change: everything but sizes and times.
 //!
-//! A download is of the file that was listed: its tag, time and length must be the same, and else it is refused before the
-//! first byte, and the file asked about anew.
+//! A download is of the file that was listed: its tag, time and length must be the same, and else it is refused before
+//! the first byte, and the file asked about anew.
 
 mod download;
 #[cfg(any(test, feature = "fuzzing"))]

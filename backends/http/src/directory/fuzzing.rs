@@ -8,8 +8,8 @@ use url::Url;
 use super::page::{Page, as_folder, is_name, url_of};
 use super::sums;
 
-/// A listing is refused, or names only what lies directly below its directory, by URLs that lead there, and that are read
-/// as the same names in a listing that has them.
+/// A listing is refused, or names only what lies directly below its directory, by URLs that lead there, and that are
+/// read as the same names in a listing that has them.
 pub fn check_page(bytes: &[u8]) {
     let root = Url::parse("http://h/mirror/").expect("a URL");
     let Ok(page) = Page::read(&root, bytes) else { return };
@@ -28,8 +28,8 @@ pub fn check_page(bytes: &[u8]) {
     assert!(page.folders.is_sorted_by(|a, b| a < b));
 }
 
-/// A checksum file is refused, or has hashes that are of their algorithms, in small letters, and is read as the same when it
-/// is written in the other form.
+/// A checksum file is refused, or has hashes that are of their algorithms, in small letters, and is read as the same
+/// when it is written in the other form.
 pub fn check_sums(bytes: &[u8]) {
     let Ok(read) = sums::read("CHECKSUM", bytes) else { return };
     for sum in &read {
@@ -42,5 +42,27 @@ pub fn check_sums(bytes: &[u8]) {
         let path = sum.path.strip_prefix("./").unwrap_or(&sum.path);
         assert_eq!(again.len(), 1, "{line}");
         assert!(again.iter().all(|again| again.hash == sum.hash && again.path == path), "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Checks every file of a target's corpus.
+    fn over(target: &str, check: fn(&[u8])) {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+        let mut files = 0;
+        for entry in std::fs::read_dir(corpus).unwrap() {
+            check(&std::fs::read(entry.unwrap().path()).unwrap());
+            files += 1;
+        }
+        assert!(files >= 10, "{files} files for {target}");
+    }
+
+    #[test]
+    fn every_input_of_the_corpus_is_read_as_promised() {
+        over("listing", super::check_page);
+        over("sums", super::check_sums);
     }
 }

@@ -1,8 +1,8 @@
 //! What a server says of a file when it is asked for its head: how long it is, when it changed, and its tag. Kept.
 //!
-//! An answer is good for `fresh`. After that it still is while the listing says the same of the file, if it says a time:
-//! a file that changes later than in the minute that the listing tells would be listed with another. So an answer that
-//! came soon after the change of its file is not believed longer than `fresh`, and no answer longer than a day.
+//! An answer is good for `fresh`. After that it still is while the listing says the same of the file, if it says a
+//! time: a file that changes later than in the minute that the listing tells would be listed with another. So an answer
+//! that came soon after the change of its file is not believed longer than `fresh`, and no answer longer than a day.
 //!
 //! Of many who need an answer one asks. While asking comes to nothing the last answer goes on for `stale`.
 

@@ -5,8 +5,8 @@
 //! another order, not elsewhere. What is shown beside a link is kept as it stands: it changes when the file does. What
 //! nginx gives as JSON has sizes and times that are exact.
 //!
-//! HTML is taken apart by `html5gum`, which reads it by the rules of browsers in one pass and never fails. No tree of the
-//! page is needed.
+//! HTML is taken apart by `html5gum`, which reads it by the rules of browsers in one pass and never fails. No tree of
+//! the page is needed.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;

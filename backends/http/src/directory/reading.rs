@@ -1,8 +1,8 @@
 //! Which documents a directory is read from, and what images they come to.
 //!
 //! The listings come first, level by level, then the checksum files that they name, then those of single images that
-//! have no strong hash yet. With a keyring only what was signed counts: a checksum file with its signature in it, or one
-//! that a signature lies beside.
+//! have no strong hash yet. With a keyring only what was signed counts: a checksum file with its signature in it, or
+//! one that a signature lies beside.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
