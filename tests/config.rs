@@ -411,7 +411,7 @@ fn faults_of_a_remote_service_are_told_without_its_token() {
         faults("dialect = \"v9\", endpoint = \"images\", auth = { kind = \"token\", tokem = \"hunter2\" }");
     let starts = [
         "portico.toml:4: backend[0].options.auth.tokem: is not a key here, expected ",
-        "portico.toml:4: backend[0].options.dialect: unknown variant `v9`, expected one of `glance-v2`, `glance-v1`, `compute-images`, `simplestreams`, `virt-builder`",
+        "portico.toml:4: backend[0].options.dialect: unknown variant `v9`, expected one of `glance-v2`, `glance-v1`, `compute-images`, `simplestreams`, `virt-builder`, `directory`",
         "portico.toml:4: backend[0].options.endpoint: not a URL",
     ];
     assert_eq!(found.len(), starts.len(), "{found:#?}");

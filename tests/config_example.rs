@@ -137,7 +137,7 @@ fn what_is_commented_out_is_without_faults_too() {
         text = text.replace(&format!("/etc/portico/{file}"), &format!("{here}{file}"));
     }
     let loaded = config::parse(Path::new("config.example.toml"), &text).unwrap();
-    assert_eq!(loaded.backends.len(), 5);
+    assert_eq!(loaded.backends.len(), 6);
 }
 
 #[test]
@@ -203,13 +203,16 @@ fn every_option_of_a_backend_it_shows_is_the_default() {
     ];
     let default: portico_http::PublishedOptions = least(&without_default, 3).try_into().unwrap();
     assert_eq!(format!("{shown:?}"), format!("{default:?}"));
-    let shown: portico_web::Options = options(4).try_into().unwrap();
-    assert_eq!(shown, least(&["path"], 4).try_into().unwrap());
-    let shown: config::CacheSettings = options(5).try_into().unwrap();
-    let default: config::CacheSettings = least(&["path"], 5).try_into().unwrap();
+    let shown: portico_http::PublishedOptions = options(4).try_into().unwrap();
+    let default: portico_http::PublishedOptions = least(&["dialect", "endpoint"], 4).try_into().unwrap();
+    assert_eq!(format!("{shown:?}"), format!("{default:?}"));
+    let shown: portico_web::Options = options(5).try_into().unwrap();
+    assert_eq!(shown, least(&["path"], 5).try_into().unwrap());
+    let shown: config::CacheSettings = options(6).try_into().unwrap();
+    let default: config::CacheSettings = least(&["path"], 6).try_into().unwrap();
     assert_eq!(shown.most.map(|most| most.as_u64() * 2), Some(default.size.as_u64()));
     assert_eq!(config::CacheSettings { most: None, ..shown }, default);
     // It shows every key of what it may fetch, too.
-    let fetch: BTreeSet<String> = options(4)["fetch"].as_table().unwrap().keys().cloned().collect();
+    let fetch: BTreeSet<String> = options(5)["fetch"].as_table().unwrap().keys().cloned().collect();
     assert_eq!(fetch, keys_of::<portico_web::Settings>());
 }

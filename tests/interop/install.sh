@@ -122,6 +122,22 @@ image.write_text(source)
 PYTHON
 }
 
+# install_packages PACKAGE...: Debian packages. Debian starts a server when it is installed; whatever
+# this machine lets start by itself, we only want the program. Fails if they cannot be had.
+install_packages() {
+  local policy=/usr/sbin/policy-rc.d ours=no done=0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  say "installing the Debian packages $* ..."
+  if [ ! -e "$policy" ]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@"; } >&2 || done=$?
+  if [ "$ours" = yes ]; then rm -f "$policy"; fi
+  return "$done"
+}
+
 # build_portico: PORTICO_BIN, built if it is not given.
 build_portico() {
   local built

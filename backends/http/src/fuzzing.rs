@@ -3,6 +3,7 @@
 //! Each function takes the bytes of one document and panics if a promise is broken. Nothing else may call them: they are
 //! built only with the feature `fuzzing` or for tests, so that the program has no trace of them.
 
+pub use crate::directory::fuzzing::{check_page, check_sums};
 pub use crate::published::fuzzing::check_clearsigned;
 pub use crate::simplestreams::fuzzing::check_products;
 pub use crate::virt_builder::fuzzing::check_templates;
@@ -25,7 +26,9 @@ mod tests {
     #[test]
     fn every_input_of_the_corpus_is_read_as_promised() {
         over("clearsigned", super::check_clearsigned);
+        over("listing", super::check_page);
         over("products", super::check_products);
+        over("sums", super::check_sums);
         over("templates", super::check_templates);
     }
 }

@@ -11,6 +11,7 @@
 //! | `compute-images` | the images of the OpenStack Compute API, `/v2.1/images` | shows records; no data, no writes | [`Options`] |
 //! | `simplestreams` | the catalogue of a mirror such as Ubuntu's cloud images | reads | [`PublishedOptions`] |
 //! | `virt-builder` | the catalogue of libguestfs | reads | [`PublishedOptions`] |
+//! | `directory` | a directory as nginx and Apache list it, with checksum files | reads | [`PublishedOptions`] |
 //!
 //! A service is asked for each list anew (`upstream`), and `listing` makes our pages out of lists of servers that sort by
 //! little. A published catalogue is a few documents, which are fetched, verified and kept, and lists are made of what is
@@ -34,6 +35,7 @@
 mod body;
 mod client;
 mod compute_images;
+mod directory;
 mod fault;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -59,8 +61,9 @@ pub use compute_images::ComputeImages;
 pub use glance_v1::GlanceV1;
 pub use glance_v2::GlanceV2;
 pub use options::{Auth, Dialect, Options, TextOrder};
-pub use published::{PublishedDialect, PublishedOptions};
+pub use published::{Hashes, PublishedDialect, PublishedOptions};
 
+use directory::Directory;
 use published::{Published, Trust};
 use simplestreams::Simplestreams;
 use virt_builder::VirtBuilder;
@@ -97,5 +100,6 @@ pub async fn open_published(name: &str, options: PublishedOptions) -> Result<Arc
             let dialect = VirtBuilder::new(name, &options, trust);
             Ok(Arc::new(Published::open(name, &options, dialect).await?))
         }
+        PublishedDialect::Directory => Ok(Arc::new(Directory::open(name, &options, trust).await?)),
     }
 }

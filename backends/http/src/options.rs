@@ -25,7 +25,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_HEADERS: usize = 256;
 
 /// What `dialect` can be, for all that this crate makes.
-const DIALECTS: &[&str] = &["glance-v2", "glance-v1", "compute-images", "simplestreams", "virt-builder"];
+const DIALECTS: &[&str] =
+    &["glance-v2", "glance-v1", "compute-images", "simplestreams", "virt-builder", "directory"];
 
 /// How to reach a remote image service, and how much of its time and talk to take.
 // Not what serde makes is the way to read this, but what refuses useless keys on top of that.

@@ -33,16 +33,16 @@ use image_service::{
     Locations, NewImage, Page, Query, Result, Sharing, Stores, Summary, Support, Upload, access,
 };
 
-pub(crate) use catalogue::{File, Item, Packing};
-pub(crate) use documents::{Document, Documents, http_time};
-pub use options::{PublishedDialect, PublishedOptions};
+pub(crate) use catalogue::{Catalogue, File, Item, Packing};
+pub(crate) use documents::{Document, Documents, Source, Wanted, http_time};
+pub(crate) use keeper::Keeper;
+pub use options::{Hashes, PublishedDialect, PublishedOptions};
 pub(crate) use path::below;
-pub(crate) use trust::Trust;
+pub(crate) use trust::{Trust, is_clearsigned};
 
 use crate::body::Limits;
 use crate::client::Client;
-use documents::Source;
-use keeper::{Ages, Keeper};
+use keeper::Ages;
 
 /// What the documents of a source are, and what images they come to.
 #[async_trait]
@@ -81,16 +81,32 @@ impl<D: Dialect> Published<D> {
     /// # Errors
     /// `Invalid` if a file that the options name cannot be used.
     pub(crate) async fn open(name: &str, options: &PublishedOptions, dialect: D) -> Result<Self> {
-        let source = Source {
-            client: Client::make(options.connection()).await?,
-            root: path::root(&options.endpoint),
-            answer_timeout: options.answer_timeout,
-            max_response: options.max_response.as_u64(),
-        };
-        let ages = Ages { fresh: options.fresh, stale: options.stale, patience: options.patience };
-        let limits = Limits { skip: options.skip_limit.as_u64(), patience: options.idle_timeout };
-        Ok(Self { keeper: Keeper::new(name, dialect, source, ages, options.max_images.get()), limits })
+        Ok(Self { keeper: keeper(name, options, dialect).await?, limits: limits(options) })
     }
+}
+
+/// Gets ready to keep the catalogue at `options.endpoint`, as `dialect` reads it. Asks nothing of it yet.
+///
+/// # Errors
+/// `Invalid` if a file that the options name cannot be used.
+pub(crate) async fn keeper<D: Dialect>(
+    name: &str,
+    options: &PublishedOptions,
+    dialect: D,
+) -> Result<Keeper<D>> {
+    let source = Source {
+        client: Client::make(options.connection()).await?,
+        root: path::root(&options.endpoint),
+        answer_timeout: options.answer_timeout,
+        max_response: options.max_response.as_u64(),
+    };
+    let ages = Ages { fresh: options.fresh, stale: options.stale, patience: options.patience };
+    Ok(Keeper::new(name, dialect, source, ages, options.max_images.get()))
+}
+
+/// What is put up with while data is read.
+pub(crate) const fn limits(options: &PublishedOptions) -> Limits {
+    Limits { skip: options.skip_limit.0, patience: options.idle_timeout }
 }
 
 #[async_trait]

@@ -127,7 +127,7 @@ impl Reading {
             properties: properties(section, arch),
             stores: Vec::new(),
         };
-        Ok(Item { image, file: File { url, packing } })
+        Ok(Item { image, file: File { url, packing, said: None } })
     }
 }
 

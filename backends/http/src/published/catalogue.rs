@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use image_service::{Caller, Error, Image, ImageId, MultiHash, Page, Query, Result, access};
 use url::Url;
@@ -24,6 +25,8 @@ pub(crate) struct File {
     pub(crate) url: Url,
     /// How the image's data lies in it.
     pub(crate) packing: Packing,
+    /// What the source says of the file where it lists it, as far as that would change with the file.
+    pub(crate) said: Option<Arc<str>>,
 }
 
 /// How data lies in a file.
@@ -70,6 +73,16 @@ impl Catalogue {
     /// How many images there are.
     pub(crate) fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// Whether there is an image of `id`.
+    pub(crate) fn has(&self, id: &ImageId) -> bool {
+        self.items.contains_key(id)
+    }
+
+    /// Whether all of its images are known to the last attribute: of none that has data the size is missing.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.items.values().all(|item| item.image.size.is_some())
     }
 
     /// The page that `query` asks for, of what a list of its scope shows to `caller`. Nobody is a member of anything

@@ -9,22 +9,25 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use image_service::{Error, ErrorKind, Result, Timestamp};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, LAST_MODIFIED,
 };
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use url::Url;
 
 use super::{path, refused};
 use crate::client::Client;
 use crate::fault::{self, Asked, Credentials};
 
-/// The most documents that one catalogue is made of.
+/// The most documents that one catalogue is made of, where its dialect does not say otherwise.
 const MOST_DOCUMENTS: usize = 256;
 
 /// No more room than this is made for a document before it comes.
@@ -59,6 +62,15 @@ impl Document {
     pub(crate) const fn new(bytes: Bytes, modified: Option<Timestamp>) -> Self {
         Self { bytes, modified, signed: Cell::new(None) }
     }
+
+    /// Notes when it was signed, in seconds since the epoch.
+    ///
+    /// # Errors
+    /// If there is no such time.
+    pub(super) fn note_signed(&self, made: u32) -> Result<()> {
+        self.signed.set(Some(Timestamp::from_second(made.into())?));
+        Ok(())
+    }
 }
 
 /// What is known of one document.
@@ -84,9 +96,27 @@ pub(crate) struct Documents<'a, T> {
     known: &'a Known<T>,
     signed: &'a Signed,
     now: Known<T>,
-    left: u64,
+    left: Budget,
+    most: usize,
     changed: bool,
 }
+
+/// A document that is one of many to be read.
+pub(crate) struct Wanted<T> {
+    /// What it is known by.
+    pub(crate) path: String,
+    /// Where it is.
+    pub(crate) url: Url,
+    /// What is made of it.
+    pub(crate) read: Reader<T>,
+}
+
+/// What makes something of a document.
+pub(crate) type Reader<T> = Box<dyn FnOnce(&Document) -> Result<T> + Send>;
+
+/// How many bytes the documents of a catalogue may still have, all that are on their way together.
+#[derive(Debug)]
+struct Budget(AtomicU64);
 
 impl Source {
     /// The URL of a path below the root.
@@ -102,7 +132,19 @@ impl Source {
     /// # Errors
     /// Silence, also if the answer does not begin within `patience`.
     pub(crate) async fn get(&self, url: Url, headers: HeaderMap, patience: Duration) -> Result<Response> {
-        let request = self.client.now().get(url).headers(headers).header(ACCEPT_ENCODING, "identity");
+        self.ask(self.client.now().get(url).headers(headers), patience).await
+    }
+
+    /// Asks for `url` without what is there, and gives the head of the answer.
+    ///
+    /// # Errors
+    /// Silence, also if the answer does not come within `patience`.
+    pub(crate) async fn head(&self, url: Url, patience: Duration) -> Result<Response> {
+        self.ask(self.client.now().head(url), patience).await
+    }
+
+    async fn ask(&self, request: RequestBuilder, patience: Duration) -> Result<Response> {
+        let request = request.header(ACCEPT_ENCODING, "identity");
         let answer = tokio::time::timeout(patience, request.send()).await.map_err(|_| fault::too_slow())?;
         let answer = answer.map_err(fault::silence)?;
         match answer.headers().get(CONTENT_ENCODING) {
@@ -125,12 +167,18 @@ impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
     /// Gets ready to read a catalogue of which so much is `known`, and none of whose documents is to be older than one
     /// that was `signed` then.
     pub(crate) fn new(source: &'a Source, known: &'a Known<T>, signed: &'a Signed) -> Self {
-        Self { source, known, signed, now: Known::new(), left: source.max_response, changed: false }
+        let left = Budget(AtomicU64::new(source.max_response));
+        Self { source, known, signed, now: Known::new(), left, most: MOST_DOCUMENTS, changed: false }
     }
 
     /// Where the documents are, and the files that they name.
     pub(crate) const fn source(&self) -> &'a Source {
         self.source
+    }
+
+    /// Lets the catalogue be of so many documents.
+    pub(crate) const fn allow(&mut self, most: usize) {
+        self.most = most;
     }
 
     /// What is known now, and whether it is anything else than before.
@@ -152,40 +200,80 @@ impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
         if let Some(kept) = self.now.get(path) {
             return Ok(Arc::clone(&kept.read));
         }
-        if self.now.len() >= MOST_DOCUMENTS {
-            return Err(refused(format_args!("it is of over {MOST_DOCUMENTS} documents")));
-        }
-        let url = self.source.url(path)?;
-        let known = self.known.get(path);
-        let fetched =
-            tokio::time::timeout(self.source.answer_timeout, fetch(self.source, url, known, self.left));
-        let kept = match fetched.await.map_err(|_| fault::too_slow())?? {
-            Fetched::Unchanged(kept) => kept,
-            Fetched::Document(head, document) => {
-                self.changed = true;
-                let size = document.bytes.len() as u64;
-                let broken =
-                    |source| Error::new(ErrorKind::Internal, "a document cannot be read").with_source(source);
-                let read = move || Ok::<_, Error>((read(&document)?, document.signed.get()));
-                let (read, signed) = tokio::task::spawn_blocking(read).await.map_err(broken)??;
-                self.check_age(path, signed)?;
-                Kept { read: Arc::new(read), size, etag: head.etag, modified: head.modified, signed }
-            }
-        };
-        self.left = self.left.checked_sub(kept.size).ok_or_else(|| too_much(self.source))?;
-        let read = Arc::clone(&kept.read);
-        self.now.insert(path.to_owned(), kept);
-        Ok(read)
+        let (path, url) = (path.to_owned(), self.source.url(path)?);
+        let mut read = self.read_all(vec![Wanted { path, url, read: Box::new(read) }], 1).await?;
+        read.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a document that was read is not there"))
     }
 
-    /// Refuses a document that is older than the one that was taken.
-    fn check_age(&self, path: &str, signed: Option<Timestamp>) -> Result<()> {
-        match (signed, self.signed.get(path)) {
-            (Some(signed), Some(newest)) if signed < *newest => Err(refused(format_args!(
-                "the document {path:?} was signed at {signed}, and one that was signed at {newest} has been taken"
-            ))),
-            _ => Ok(()),
+    /// Fetches documents as [`read`](Self::read) does, `width` at a time, and gives what they come to in their order.
+    ///
+    /// # Errors
+    /// Those of `read`, for any of them.
+    pub(crate) async fn read_all(&mut self, wanted: Vec<Wanted<T>>, width: usize) -> Result<Vec<Arc<T>>> {
+        if self.now.len().saturating_add(wanted.len()) > self.most {
+            return Err(refused(format_args!("it is of over {} documents", self.most)));
         }
+        let (source, known, newest, left) = (self.source, self.known, self.signed, &self.left);
+        let fetches: Vec<BoxFuture<'_, Result<Obtained<T>>>> =
+            wanted.into_iter().map(|wanted| obtain(source, known, newest, left, wanted).boxed()).collect();
+        let fetched: Vec<_> = futures::stream::iter(fetches).buffered(width.max(1)).try_collect().await?;
+        let mut all = Vec::with_capacity(fetched.len());
+        for (path, kept, changed) in fetched {
+            all.push(Arc::clone(&kept.read));
+            self.changed |= changed;
+            self.now.insert(path, kept);
+        }
+        Ok(all)
+    }
+}
+
+impl Budget {
+    fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Takes so many bytes of it, or says that there are not so many left.
+    fn take(&self, bytes: u64) -> bool {
+        let less = |left: u64| left.checked_sub(bytes);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+/// A document by its path, and whether it is another one than is known.
+type Obtained<T> = (String, Kept<T>, bool);
+
+async fn obtain<T: Send + Sync + 'static>(
+    source: &Source,
+    known: &Known<T>,
+    newest: &Signed,
+    left: &Budget,
+    wanted: Wanted<T>,
+) -> Result<Obtained<T>> {
+    let Wanted { path, url, read } = wanted;
+    let fetched = tokio::time::timeout(source.answer_timeout, fetch(source, url, known.get(&path), left));
+    match fetched.await.map_err(|_| fault::too_slow())?? {
+        Fetched::Unchanged(kept) if left.take(kept.size) => Ok((path, kept, false)),
+        Fetched::Unchanged(_) => Err(too_much(source)),
+        Fetched::Document(head, document) => {
+            let size = document.bytes.len() as u64;
+            let broken =
+                |source| Error::new(ErrorKind::Internal, "a document cannot be read").with_source(source);
+            let read = move || Ok::<_, Error>((read(&document)?, document.signed.get()));
+            let (read, signed) = tokio::task::spawn_blocking(read).await.map_err(broken)??;
+            check_age(&path, signed, newest.get(&path))?;
+            let kept = Kept { read: Arc::new(read), size, etag: head.etag, modified: head.modified, signed };
+            Ok((path, kept, true))
+        }
+    }
+}
+
+/// Refuses the document at `path` if it was signed before the `newest` of it that was taken.
+fn check_age(path: &str, signed: Option<Timestamp>, newest: Option<&Timestamp>) -> Result<()> {
+    match (signed, newest) {
+        (Some(signed), Some(newest)) if signed < *newest => Err(refused(format_args!(
+            "the document {path:?} was signed at {signed}, and one that was signed at {newest} has been taken"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -219,7 +307,7 @@ async fn fetch<T: Send + Sync>(
     source: &Source,
     url: Url,
     known: Option<&Kept<T>>,
-    most: u64,
+    left: &Budget,
 ) -> Result<Fetched<T>> {
     let conditions = known.map(Kept::conditions).unwrap_or_default();
     let answer = source.get(url, conditions, source.answer_timeout).await?;
@@ -228,7 +316,7 @@ async fn fetch<T: Send + Sync>(
             let header = |name: HeaderName| answer.headers().get(name).cloned();
             let head = Head { etag: header(ETAG), modified: header(LAST_MODIFIED) };
             let modified = head.modified.as_ref().and_then(|time| http_time(time.to_str().ok()?));
-            let bytes = whole(source, answer, most).await?;
+            let bytes = whole(source, answer, left).await?;
             Ok(Fetched::Document(head, Document::new(bytes, modified)))
         }
         (StatusCode::NOT_MODIFIED, Some(known)) => Ok(Fetched::Unchanged(known.again())),
@@ -236,14 +324,14 @@ async fn fetch<T: Send + Sync>(
     }
 }
 
-async fn whole(source: &Source, mut answer: Response, most: u64) -> Result<Bytes> {
+async fn whole(source: &Source, mut answer: Response, left: &Budget) -> Result<Bytes> {
     let said = answer.content_length().unwrap_or(0);
-    if said > most {
+    if said > left.left() {
         return Err(too_much(source));
     }
     let mut bytes = BytesMut::with_capacity(usize::try_from(said.min(LARGEST_AT_ONCE)).unwrap_or(0));
     while let Some(chunk) = answer.chunk().await.map_err(fault::silence)? {
-        if bytes.len() as u64 + chunk.len() as u64 > most {
+        if !left.take(chunk.len() as u64) {
             return Err(too_much(source));
         }
         bytes.extend_from_slice(&chunk);

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use image_service::Error;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -59,6 +61,17 @@ pub struct PublishedOptions {
     /// Of `simplestreams`: how many versions of each product there are, the newest ones. Default: all.
     #[serde(default)]
     pub versions: Option<NonZeroUsize>,
+    /// Of `directory`: how the names of images end, and their disk formats. If several fit, the longest counts. Default:
+    /// `.qcow2`, `.raw`, `.vmdk`, `.vhd`, `.vhdx`, `.vdi` and `.iso`, which are what they say, and `.img`, which is qcow2.
+    #[serde(default = "image_endings", deserialize_with = "endings")]
+    pub images: BTreeMap<String, String>,
+    /// Of `directory`: how many levels of directories below the endpoint are read too. At most 8. Default: 0.
+    #[serde(default, deserialize_with = "depth")]
+    pub depth: usize,
+    /// Of `directory`: whether a checksum file must have a SHA-256 or SHA-512 of an image, which is left out otherwise. With
+    /// a keyring it must. Default: it must.
+    #[serde(default)]
+    pub hashes: Hashes,
     /// The most images in the catalogue. One with more is refused. Default: 100 000.
     #[serde(default = "hundred_thousand")]
     pub max_images: NonZeroUsize,
@@ -107,13 +120,26 @@ pub enum PublishedDialect {
     Simplestreams,
     /// The format of libguestfs.
     VirtBuilder,
+    /// No format: files in a directory, as web servers list it, and checksums beside them.
+    Directory,
+}
+
+/// Whether an image must have a strong hash: what becomes of those that no checksum file has one of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hashes {
+    /// They are left out.
+    #[default]
+    Required,
+    /// They are shown, without a hash. Nothing can tell whether their data is what it should be.
+    Optional,
 }
 
 impl PublishedDialect {
     /// Whether a dialect of this name is one of a published catalogue.
     #[must_use]
     pub fn is_named(name: &str) -> bool {
-        matches!(name, "simplestreams" | "virt-builder")
+        matches!(name, "simplestreams" | "virt-builder" | "directory")
     }
 
     /// What the configuration calls it.
@@ -121,14 +147,18 @@ impl PublishedDialect {
         match self {
             Self::Simplestreams => "simplestreams",
             Self::VirtBuilder => "virt-builder",
+            Self::Directory => "directory",
         }
     }
 
     /// The options that it has no use for.
     const fn useless(self) -> &'static [&'static str] {
         match self {
-            Self::Simplestreams => &[],
-            Self::VirtBuilder => &["ftypes", "datatypes", "versions", "skip_limit"],
+            Self::Simplestreams => &["images", "depth", "hashes"],
+            Self::VirtBuilder => {
+                &["ftypes", "datatypes", "versions", "images", "depth", "hashes", "skip_limit"]
+            }
+            Self::Directory => &["ftypes", "datatypes", "versions"],
         }
     }
 }
@@ -158,6 +188,9 @@ impl PublishedOptions {
             ftypes: disk_images(),
             datatypes: image_downloads(),
             versions: None,
+            images: image_endings(),
+            depth: 0,
+            hashes: Hashes::default(),
             max_images: hundred_thousand(),
             max_response: sixty_four_mebibytes(),
             ca_file: None,
@@ -171,6 +204,17 @@ impl PublishedOptions {
             pool_size: thirty_two(),
             pool_idle_timeout: thirty_seconds(),
         }
+    }
+
+    /// Refuses what contradicts itself.
+    ///
+    /// # Errors
+    /// `Invalid`, with the option.
+    pub(crate) fn check(&self) -> image_service::Result<()> {
+        if self.hashes == Hashes::Optional && self.keyring.is_some() {
+            return Err(Error::invalid("hashes: are required with a keyring"));
+        }
+        Ok(())
     }
 
     /// How connections to the source are made.
@@ -192,6 +236,36 @@ impl PublishedOptions {
 fn disk_images() -> BTreeMap<String, String> {
     let kinds = ["disk.img", "disk1.img", "disk-kvm.img", "uefi1.img"];
     kinds.into_iter().map(|kind| (kind.to_owned(), String::from("qcow2"))).collect()
+}
+
+fn image_endings() -> BTreeMap<String, String> {
+    let endings = [
+        (".qcow2", "qcow2"),
+        (".img", "qcow2"),
+        (".raw", "raw"),
+        (".vmdk", "vmdk"),
+        (".vhd", "vhd"),
+        (".vhdx", "vhdx"),
+        (".vdi", "vdi"),
+        (".iso", "iso"),
+    ];
+    endings.into_iter().map(|(ending, format)| (ending.to_owned(), format.to_owned())).collect()
+}
+
+fn endings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let endings = BTreeMap::<String, String>::deserialize(deserializer)?;
+    if endings.iter().any(|(ending, format)| ending.is_empty() || format.is_empty()) {
+        return Err(D::Error::custom("neither an ending nor a disk format may be empty"));
+    }
+    Ok(endings)
+}
+
+/// Deeper trees are no directories of images.
+const DEEPEST: usize = 8;
+
+fn depth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let depth = usize::deserialize(deserializer)?;
+    if depth > DEEPEST { Err(D::Error::custom("must not be over 8")) } else { Ok(depth) }
 }
 
 fn image_downloads() -> Vec<String> {
@@ -221,6 +295,7 @@ mod tests {
         for (name, dialect) in [
             ("simplestreams", PublishedDialect::Simplestreams),
             ("virt-builder", PublishedDialect::VirtBuilder),
+            ("directory", PublishedDialect::Directory),
         ] {
             assert!(PublishedDialect::is_named(name));
             let made = PublishedOptions::new(dialect, Url::parse("http://127.0.0.1/mirror").unwrap());
@@ -259,6 +334,26 @@ mod tests {
             assert!(parse("simplestreams", &more).is_ok());
             let error = parse("virt-builder", &more).unwrap_err();
             assert!(error.message().contains(&format!("`{key}`, the dialect virt-builder ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_for_directories_is_refused_elsewhere_and_where_it_contradicts() {
+        for (key, value) in [("images", "{ '.x' = 'raw' }"), ("depth", "0"), ("hashes", "'optional'")] {
+            let more = format!("{key} = {value}");
+            assert!(parse("directory", &more).unwrap().check().is_ok());
+            for other in ["simplestreams", "virt-builder"] {
+                let error = parse(other, &more).unwrap_err();
+                assert!(error.message().contains(&format!("`{key}`, the dialect {other} ")), "{error}");
+            }
+        }
+        assert!(parse("directory", "versions = 2").is_err());
+        let both = parse("directory", "hashes = 'optional'\nkeyring = 'k'").unwrap().check().unwrap_err();
+        assert!(both.to_string().starts_with("hashes: "), "{both}");
+        for more in
+            ["depth = 9", "depth = -1", "images = { '' = 'raw' }", "images = { '.x' = '' }", "hashes = 'x'"]
+        {
+            assert!(parse("directory", more).is_err(), "{more}");
         }
     }
 }

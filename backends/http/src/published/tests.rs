@@ -52,7 +52,7 @@ impl Dialect for Shown {
         let all = self.memory.detail(&admin(), &Query { scope, ..Query::default() }).await?;
         let item = |image: image_service::Image| {
             let url = documents.source().url(&format!("data/{}", image.id))?;
-            Ok(Item { image, file: File { url, packing: Packing::Plain } })
+            Ok(Item { image, file: File { url, packing: Packing::Plain, said: None } })
         };
         all.items.into_iter().map(item).collect()
     }

@@ -28,6 +28,9 @@ const MOST_SIGNATURES: usize = 16;
 /// How far another clock may be ahead.
 const AHEAD: u32 = 5 * 60;
 
+/// How an armoured signature begins.
+const SIGNATURE_ARMOUR: &str = "-----BEGIN PGP SIGNATURE-----";
+
 /// Whose documents are taken.
 #[derive(Debug)]
 pub(crate) enum Trust {
@@ -74,11 +77,49 @@ impl Trust {
             Self::Anybody => Ok(document.bytes.clone()),
             Self::Signed(keyring) => {
                 let (text, made) = signed(&keyring.keys(), &document.bytes, Timestamp::now())?;
-                document.signed.set(Some(image_service::Timestamp::from_second(made.into())?));
+                document.note_signed(made)?;
                 Ok(Bytes::from(text))
             }
         }
     }
+
+    /// The text of `document`, which may have its signature in it, `beside` it, or not at all. `None` if only signed
+    /// documents are taken, and nobody has signed this one. When it was signed is noted as by [`text`](Self::text).
+    ///
+    /// # Errors
+    /// If it is signed, and nobody who is trusted has signed it, or it is not one signed text.
+    pub(crate) fn text_of_either(&self, document: &Document, beside: Option<&[u8]>) -> Result<Option<Bytes>> {
+        let bytes = &document.bytes;
+        match (self, beside) {
+            (Self::Anybody, _) if is_clearsigned(bytes) => {
+                let document = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;
+                Ok(Some(Bytes::from(Clearsigned::read(document)?.text)))
+            }
+            (Self::Signed(_), _) if is_clearsigned(bytes) => self.text(document).map(Some),
+            (Self::Anybody, _) => Ok(Some(bytes.clone())),
+            (Self::Signed(keyring), Some(signatures)) => {
+                document.note_signed(signed_beside(&keyring.keys(), bytes, signatures, Timestamp::now())?)?;
+                Ok(Some(bytes.clone()))
+            }
+            (Self::Signed(_), None) => Ok(None),
+        }
+    }
+}
+
+fn not_utf8() -> Error {
+    refused("a signed document is not UTF-8")
+}
+
+fn unreadable(source: pgp::errors::Error) -> Error {
+    refused("a document has no signature that can be read").with_source(source)
+}
+
+/// How a signed text begins that has its signature in it.
+const SIGNED_TEXT: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
+
+/// Whether `document` is, or pretends to be, a text that has its signature in it.
+pub(crate) fn is_clearsigned(document: &[u8]) -> bool {
+    document.starts_with(SIGNED_TEXT)
 }
 
 fn broken(source: JoinError) -> Error {
@@ -93,15 +134,52 @@ pub(super) fn trusting(keyring: &[u8]) -> Trust {
 
 /// The text of `document`, if one of `keys` has signed it, and when that was, in seconds since the epoch.
 fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<(String, u32)> {
-    let document = std::str::from_utf8(document).map_err(|_| refused("a signed document is not UTF-8"))?;
+    let document = std::str::from_utf8(document).map_err(|_| not_utf8())?;
     let Clearsigned { text, signatures } = Clearsigned::read(document)?;
-    let unreadable = |source| refused("a document has no signature that can be read").with_source(source);
     let (signatures, _) = DetachedSignature::from_string_many(signatures).map_err(unreadable)?;
+    let made = any_counts(keys, signatures, text.as_bytes(), &[SignatureType::Text], now)?;
+    Ok((text, made))
+}
+
+/// When one of `keys` has signed `document` by `signatures`, which are armoured or not.
+fn signed_beside(
+    keys: &[SignedPublicKey],
+    document: &[u8],
+    signatures: &[u8],
+    now: Timestamp,
+) -> Result<u32> {
+    let types = &[SignatureType::Binary, SignatureType::Text];
+    match std::str::from_utf8(signatures).ok().filter(|text| text.contains(SIGNATURE_ARMOUR)) {
+        Some(text) => {
+            let (signatures, _) = DetachedSignature::from_string_many(text).map_err(unreadable)?;
+            any_counts(keys, signatures, document, types, now)
+        }
+        None => {
+            let signatures = DetachedSignature::from_bytes_many(signatures).map_err(unreadable)?;
+            any_counts(keys, signatures, document, types, now)
+        }
+    }
+}
+
+/// When the first of a few `signatures` was made that is of one of `types`, by one of `keys`, of `text`, and counts.
+fn any_counts(
+    keys: &[SignedPublicKey],
+    signatures: impl Iterator<Item = pgp::errors::Result<DetachedSignature>>,
+    text: &[u8],
+    types: &[SignatureType],
+    now: Timestamp,
+) -> Result<u32> {
     let mut why = "a document has no signature";
     for signature in signatures.take(MOST_SIGNATURES) {
         let signature = signature.map_err(unreadable)?.signature;
-        match check(keys, &signature, &text, now) {
-            Ok(made) => return Ok((text, made)),
+        let is_fitting = signature.typ().is_some_and(|found| types.contains(&found));
+        let counts = if is_fitting {
+            check(keys, &signature, text, now)
+        } else {
+            Err("a signature is not one of a text")
+        };
+        match counts {
+            Ok(made) => return Ok(made),
             Err(reason) => why = reason,
         }
     }
@@ -112,13 +190,10 @@ fn signed(keys: &[SignedPublicKey], document: &[u8], now: Timestamp) -> Result<(
 fn check(
     keys: &[SignedPublicKey],
     signature: &Signature,
-    text: &str,
+    text: &[u8],
     now: Timestamp,
 ) -> Result<u32, &'static str> {
     let made = signature.created().ok_or("a signature does not say when it was made")?.as_secs();
-    if signature.typ() != Some(SignatureType::Text) {
-        return Err("a signature is not one of a text");
-    }
     if !is_strong(signature) {
         return Err("a signature is made with a weak hash");
     }
@@ -147,8 +222,8 @@ fn check(
     Err(why)
 }
 
-fn is_by(key: &impl VerifyingKey, signature: &Signature, text: &str) -> bool {
-    signature.verify(key, text.as_bytes()).is_ok()
+fn is_by(key: &impl VerifyingKey, signature: &Signature, text: &[u8]) -> bool {
+    signature.verify(key, text).is_ok()
 }
 
 /// Whether a primary key is for signing documents.

@@ -73,7 +73,7 @@ impl Described<'_> {
         let path = self.says("path").ok_or_else(|| self.refused("has no path"))?;
         let url =
             below(root, path).map_err(|why| self.refused(&format!("has the path {path:?}, which {why}")))?;
-        Ok(File { url, packing: Packing::Plain })
+        Ok(File { url, packing: Packing::Plain, said: None })
     }
 
     fn image(
