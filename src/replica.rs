@@ -39,7 +39,8 @@ use uuid::Uuid;
 
 pub use choice::Choice;
 pub use comparing::{Comparing, Comparison, Counts, OneSided, compare};
-pub use copying::{Copied, Copying, Effect, Outcome, Progress, Silent, copy};
+pub use content::Verified;
+pub use copying::{Copied, Copying, Effect, Moved, Outcome, Progress, Silent, copy};
 pub use difference::{Difference, Letter, Sameness};
 pub use metadata::{Kept, MARK};
 pub use names::MOST_NAMES;
