@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use image_service::{
     Context, Data, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, NewImage, Result,
-    Status, Upload, Visibility,
+    Status, Upload,
 };
 
 use super::content::{Likeness, Verified, likeness, shown_by};
@@ -184,7 +184,8 @@ impl Transfer<'_> {
     /// Turns a marked copy that has its data into the image. Only what is shared has members, so that it is marked until
     /// it has them, and the mark goes last.
     async fn finish(&self, image: &Image, made: &Image) -> Result<(), Failed> {
-        let members = self.members(image).await?;
+        let shares = self.to.service.sharing().is_some();
+        let members = if shares { self.from.members(self.context, image).await? } else { Vec::new() };
         let change = metadata::change(image, made, self.kept);
         if members.is_empty() {
             return self.change(&image.id, change).await.map(drop);
@@ -197,20 +198,6 @@ impl Transfer<'_> {
             self.share(image, member).await?;
         }
         self.change(&image.id, metadata::change(image, &made, self.kept)).await.map(drop)
-    }
-
-    /// The projects that an image is shared with, if both backends share images.
-    async fn members(&self, image: &Image) -> Result<Vec<Member>, Failed> {
-        let (Some(sharing), Some(_)) = (self.from.service.sharing(), self.to.service.sharing()) else {
-            return Ok(Vec::new());
-        };
-        if image.visibility != Visibility::Shared {
-            return Ok(Vec::new());
-        }
-        match sharing.members(self.context, &image.id).await {
-            Err(error) if error.kind() == ErrorKind::NotImplemented => Ok(Vec::new()),
-            members => members.map_err(|error| self.from.failed(error)),
-        }
     }
 
     /// Shares the copy with a project, which has answered already.
