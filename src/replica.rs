@@ -34,12 +34,13 @@ mod walk;
 use std::fmt;
 use std::sync::Arc;
 
-use image_service::{Caller, Context, Error, ImageService, Partial};
+use image_service::{Caller, Context, Error, ErrorKind, Image, ImageService, Member, Partial, Visibility};
 use uuid::Uuid;
 
 pub use choice::Choice;
-pub use comparing::{Comparing, Comparison, Counts, OneSided, compare};
-pub use copying::{Copied, Copying, Effect, Outcome, Progress, Silent, copy};
+pub use comparing::{Comparing, Comparison, Counts, Members, OneSided, compare};
+pub use content::Verified;
+pub use copying::{Copied, Copying, Effect, Moved, Outcome, Progress, Silent, copy};
 pub use difference::{Difference, Letter, Sameness};
 pub use metadata::{Kept, MARK};
 pub use names::MOST_NAMES;
@@ -66,6 +67,18 @@ pub struct Failed {
 impl Side {
     fn failed(&self, error: Error) -> Failed {
         Failed { backend: self.name.clone(), error }
+    }
+
+    /// The projects that an image is shared with, ordered by their names. A backend that shares nothing has none.
+    async fn members(&self, context: &Context, image: &Image) -> Result<Vec<Member>, Failed> {
+        let Some(sharing) = self.service.sharing() else { return Ok(Vec::new()) };
+        if image.visibility != Visibility::Shared {
+            return Ok(Vec::new());
+        }
+        match sharing.members(context, &image.id).await {
+            Err(error) if error.kind() == ErrorKind::NotImplemented => Ok(Vec::new()),
+            members => members.map_err(|error| self.failed(error)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use portico::replica::{
-    Comparing, Comparison, Counts, Difference, Letter, OneSided, Sameness, Side, Verdict, compare,
+    Comparing, Comparison, Counts, Difference, Letter, Members, OneSided, Sameness, Side, Verdict, compare,
 };
 use portico::run::Use;
 use serde_json::json;
@@ -16,8 +16,8 @@ use super::tell;
 
 pub(super) const EXIT_CODES: &str = "\
 Images are compared by their ids: whether both backends have them, with the same data (size, strong hash, MD5) and the
-same metadata. Images that only one has are compared by their names too. Times, stores and members of shared images are
-not compared. A directory that a running service has is to be reached through that service, as a backend of kind http.
+same metadata. Images that only one has are compared by their names too. Times and stores are not compared, members of shared
+images with --members alone. A directory that a running service has is to be reached through that service, as a backend of kind http.
 
 Exit codes:
   0   equal
@@ -41,6 +41,9 @@ pub(super) struct Arguments {
     /// Also tell what is missing in A
     #[arg(long)]
     both: bool,
+    /// Also compare the projects that images are shared with, and their answers
+    #[arg(long)]
+    members: bool,
     /// How differences are told. README.md tells what the JSON looks like
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -58,9 +61,10 @@ enum Format {
 }
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
-    let Arguments { backends, both, format, chosen } = arguments;
+    let Arguments { backends, both, members, format, chosen } = arguments;
     let only_in_b = if both { OneSided::Told } else { OneSided::Ignored };
-    let settings = Comparing { choice: chosen.choice(&[]), only_in_b };
+    let members = if members { Members::Compared } else { Members::Ignored };
+    let settings = Comparing { choice: chosen.choice(&[]), only_in_b, members };
     on(backends, Use::Read, async |a, b| {
         let mut paper = Paper::new(format, [a.name.clone(), b.name.clone()]);
         let comparison = told(&a, &b, &settings, &mut paper).await;

@@ -10,23 +10,24 @@ use bytesize::ByteSize;
 use clap::Args;
 use image_service::{Image, ImageId, Status};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use portico::replica::{Choice, Copied, Copying, Effect, Kept, Outcome, Progress, Side, Upkeep, copy};
+use portico::replica::{Choice, Copied, Copying, Effect, Kept, Moved, Outcome, Progress, Side, Upkeep, copy};
 use portico::run::Use;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::sides::{Backends, Chosen, UNKNOWN, exit_code, on, shown};
+use super::sides::{Backends, Chosen, UNKNOWN, exit_code, on, printable, shown};
 use super::tell;
 
 pub(super) const EXIT_CODES: &str = "\
 Copies have the ids, attributes, properties and members of their images. Data is held to the hash of its image on the way,
-and to what B says that it has; of data that is not the image's nothing stays. Images that B has already with the same
+and to what B says that it has; of data that is not the image's nothing stays. Each line names the hash by which the copy is
+verified, or `size` where B tells none that can be compared. Images that B has already with the same
 data are left alone, and nothing is copied over other data. Run it again after an interruption, and it goes on where it
 was: what was under way is in B a private image without data, with the property portico_copy_from.
 
 The first SIGINT or SIGTERM lets what is under way finish, the second one stops it. A directory that a running service has
 is to be reached through that service, as a backend of kind http. An id that a Glance has deleted cannot be had there
-again, which is told.
+again before its deleted records are purged, which is told.
 
 Exit codes:
   0   all images that are meant are in B, with the same data
@@ -215,20 +216,31 @@ fn line(image: &Image, outcome: &Outcome, effect: Effect) -> Option<String> {
     let would = if effect == Effect::Told { "would be " } else { "" };
     Some(match outcome {
         Outcome::Left => return None,
-        Outcome::Copied(bytes) => format!("{would}copied {id} ({})", ByteSize::b(*bytes)),
-        Outcome::Resumed(bytes) => format!("{would}resumed {id} ({})", ByteSize::b(*bytes)),
+        Outcome::Copied(moved) => format!("{would}copied {id} ({})", size_and_proof(moved)),
+        Outcome::Resumed(moved) => format!("{would}resumed {id} ({})", size_and_proof(moved)),
         Outcome::Updated => format!("{would}updated {id}"),
         Outcome::Refused(refusal) => format!("not copied {id}: {refusal}"),
         Outcome::Failed(failed) => format!("failed {id}: {failed}"),
     })
 }
 
+/// How much it was, and what shows that it is there.
+fn size_and_proof(moved: &Moved) -> String {
+    let bytes = ByteSize::b(moved.bytes);
+    match &moved.verified {
+        Some(verified) => format!("{bytes}, verified: {}", printable(&verified.to_string())),
+        None => bytes.to_string(),
+    }
+}
+
 fn summary(copied: &Copied, effect: Effect) -> String {
     let would = if effect == Effect::Told { "would be " } else { "" };
-    let Copied { copied: new, resumed, updated, left, refused, failed, bytes, .. } = copied;
+    let Copied { copied: new, resumed, updated, left, refused, failed, bytes, by_size, .. } = copied;
     let bytes = ByteSize::b(*bytes);
+    let by_size =
+        if *by_size > 0 { format!("; verified by their size alone {by_size}") } else { String::new() };
     format!(
         "{would}copied {new}, resumed {resumed}, updated {updated} ({bytes}); there already {left}, not copied {refused}, \
-         failed {failed}"
+         failed {failed}{by_size}"
     )
 }

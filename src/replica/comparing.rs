@@ -1,9 +1,12 @@
 //! What differs between two backends, told while both are read.
 
+use std::collections::BTreeMap;
+
 use futures::TryStreamExt as _;
+use image_service::{Context, ErrorKind, Image, MemberStatus, Visibility};
 use serde::Serialize;
 
-use super::difference::{Difference, Letter, of_pair};
+use super::difference::{Difference, Letter, Sameness, of_pair};
 use super::names::{MOST_NAMES, Names};
 use super::walk::{Pair, images, pairs};
 use super::{Choice, Failed, Side, Verdict, context};
@@ -15,6 +18,18 @@ pub struct Comparing {
     pub choice: Choice,
     /// What becomes of images that only the second backend has.
     pub only_in_b: OneSided,
+    /// Whether members of shared images are compared, which costs a request to each backend for each shared image.
+    pub members: Members,
+}
+
+/// Whether members are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Members {
+    /// They are not.
+    #[default]
+    Ignored,
+    /// They are, with their answers. A backend that cannot share has none.
+    Compared,
 }
 
 /// What becomes of images that only one of the backends has.
@@ -67,7 +82,7 @@ pub struct Comparison {
 /// Compares `a` with `b`, and tells each difference as it is found: those of one id by id, and then those of names.
 ///
 /// Nothing is written. Both are read page by page, and what changes meanwhile may be told as it was or as it is. Members
-/// of shared images, times and stores are not compared. If a backend cannot be read to its end, what has been told is
+/// of shared images are compared if that is wished, times and stores are not. If a backend cannot be read to its end, what has been told is
 /// true, and [`Comparison::broken`] says so.
 pub async fn compare(
     a: &Side,
@@ -103,7 +118,11 @@ async fn walk(
         if matches!(pair, Pair::B(_)) && settings.only_in_b == OneSided::Ignored {
             continue;
         }
-        for difference in of_pair(&pair) {
+        let members = match (settings.members, &pair) {
+            (Members::Compared, Pair::Both(in_a, in_b)) => of_members((a, in_a), (b, in_b), &context).await?,
+            _ => Sameness::Same,
+        };
+        for difference in of_pair(&pair, members) {
             count(&difference, counts);
             tell(&difference);
         }
@@ -113,6 +132,29 @@ async fn walk(
         tell(&difference);
     }
     Ok(())
+}
+
+/// Whether an image is shared with the same projects in both backends, and these have answered alike. Where it is shared in
+/// one alone, that is told as its visibility.
+async fn of_members(a: (&Side, &Image), b: (&Side, &Image), context: &Context) -> Result<Sameness, Failed> {
+    let are_shared = [a.1, b.1].iter().all(|image| image.visibility == Visibility::Shared);
+    if !are_shared {
+        return Ok(Sameness::Same);
+    }
+    let (in_a, in_b) = futures::try_join!(answers(a, context), answers(b, context))?;
+    Ok(if in_a == in_b { Sameness::Same } else { Sameness::Other })
+}
+
+/// The members of an image, with their answers. One that has gone since it was listed has none.
+async fn answers(
+    (side, image): (&Side, &Image),
+    context: &Context,
+) -> Result<BTreeMap<String, MemberStatus>, Failed> {
+    let members = match side.members(context, image).await {
+        Err(failed) if failed.error.kind() == ErrorKind::NotFound => Vec::new(),
+        members => members?,
+    };
+    Ok(members.into_iter().map(|member| (member.member_id, member.status)).collect())
 }
 
 /// Counts a pair, and remembers the name of what only one has.

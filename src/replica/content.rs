@@ -1,6 +1,8 @@
 //! Whether two images have the same data, by what their records say of it. Pure.
 
-use image_service::{Image, MultiHash};
+use std::fmt;
+
+use image_service::{HashAlgorithm, Image, MultiHash};
 
 /// Whether two images have the same data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,33 @@ pub(super) enum Likeness {
     Other(Vec<&'static str>),
     /// They have the same size, and no hash in common.
     Unknown,
+}
+
+/// What shows that a copy has the data of its image, by what the target tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    /// The hash by this algorithm.
+    Hash(String),
+    /// The size alone, for the target tells no hash that can be compared.
+    Size,
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hash(algorithm) => algorithm,
+            Self::Size => "size",
+        })
+    }
+}
+
+/// What shows that two images have the same data, if it is known that they have.
+pub(super) fn shown_by(a: &Image, b: &Image) -> Verified {
+    match (hash(a, b), checksum(a, b), &b.hash) {
+        (Some(true), _, Some(hash)) => Verified::Hash(hash.algorithm.clone()),
+        (_, Some(true), _) => Verified::Hash(HashAlgorithm::Md5.to_string()),
+        _ => Verified::Size,
+    }
 }
 
 /// Compares the data of two images.
@@ -60,6 +89,19 @@ mod tests {
         assert_eq!(likeness(&a, &with("sha512", "AB", Some("CD"))), Likeness::Same);
         assert_eq!(likeness(&a, &with("sha256", "12", Some("cd"))), Likeness::Same);
         assert_eq!(likeness(&a, &Image { hash: None, ..a.clone() }), Likeness::Same);
+    }
+
+    #[test]
+    fn the_strongest_hash_in_common_shows_that_data_is_the_same() {
+        let a = with("sha512", "ab", Some("cd"));
+        for (b, by) in [
+            (a.clone(), "sha512"),
+            (with("sha256", "12", Some("cd")), "md5"),
+            (Image { checksum: None, ..with("sha256", "12", None) }, "size"),
+            (Image { hash: None, checksum: None, ..a.clone() }, "size"),
+        ] {
+            assert_eq!(shown_by(&a, &b).to_string(), by);
+        }
     }
 
     #[test]

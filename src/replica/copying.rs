@@ -10,6 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use image_service::{Context, Image, ImageId};
 use tokio_util::sync::CancellationToken;
 
+use super::content::Verified;
 use super::plan::{Refusal, Step, Upkeep, step};
 use super::transfer::Transfer;
 use super::walk::{Pair, images, pairs};
@@ -48,10 +49,10 @@ pub enum Effect {
 /// What became of one image, or what would.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It has been copied: so many bytes.
-    Copied(u64),
-    /// A copy that broke off has been taken up again: so many bytes, none if they were there.
-    Resumed(u64),
+    /// It has been copied.
+    Copied(Moved),
+    /// A copy that broke off has been taken up again. No bytes if they were there.
+    Resumed(Moved),
     /// Its copy has got its metadata.
     Updated,
     /// It is there already.
@@ -60,6 +61,15 @@ pub enum Outcome {
     Refused(Refusal),
     /// It could not be copied.
     Failed(Failed),
+}
+
+/// The data of one image that was moved, or would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// So many bytes.
+    pub bytes: u64,
+    /// What shows that the target has all of it. `None` if nothing was done.
+    pub verified: Option<Verified>,
 }
 
 /// Who follows how it goes. Called from many tasks at once, and not to be slow.
@@ -99,6 +109,8 @@ pub struct Copied {
     pub failed: u64,
     /// Bytes of data that were moved.
     pub bytes: u64,
+    /// Of the images copied or taken up again, those that are [`Verified`] by their size alone.
+    pub by_size: u64,
     /// Whether all images that are meant are there now.
     pub verdict: Verdict,
     /// Why it ended early, if a list broke off, or a backend did not answer again and again.
@@ -115,6 +127,7 @@ struct Tally {
     refused: u64,
     failed: u64,
     bytes: u64,
+    by_size: u64,
     unknown: bool,
     silences: u32,
     broken: Option<Failed>,
@@ -125,7 +138,8 @@ struct Tally {
 /// Ids, attributes and the wanted properties are the same; times are the target's own, but for the time of making where
 /// the target takes it. Each copy is held to the strong hash of its image, or to its MD5 if it has no other, while it is
 /// on the way, and to what the target says that it has. If that is not the image's data, nothing of it stays. If it
-/// breaks off, or does not fit, a marked record without data stays and is taken up by the next run.
+/// breaks off, is not what the source says that it is, or does not fit, a marked record without data stays and is taken
+/// up by the next run. [`Outcome`] tells by what each copy was verified.
 ///
 /// An image whose id is there with the same data is left alone, or gets its metadata. Nothing is ever copied over other
 /// data. When `stop` is cancelled nothing more is begun, and what is under way is finished. Dropping the future stops it.
@@ -235,10 +249,10 @@ async fn take(transfer: &Transfer<'_>, image: &Image, step: Step) -> Outcome {
 
 /// What would come of the step, if all went well.
 fn foretell(image: &Image, step: Step) -> Outcome {
-    let bytes = image.size.unwrap_or_default();
+    let moved = Moved { bytes: image.size.unwrap_or_default(), verified: None };
     match step {
-        Step::Copy => Outcome::Copied(bytes),
-        Step::TakeUp => Outcome::Resumed(bytes),
+        Step::Copy => Outcome::Copied(moved),
+        Step::TakeUp => Outcome::Resumed(moved),
         Step::Update => Outcome::Updated,
         Step::Leave => Outcome::Left,
         Step::Refuse(refusal) => Outcome::Refused(refusal),
@@ -251,13 +265,13 @@ impl Tally {
         self.silences = if is_silence { self.silences.saturating_add(1) } else { 0 };
         self.unknown |= is_silence;
         match outcome {
-            Outcome::Copied(bytes) => {
+            Outcome::Copied(moved) => {
                 self.copied += 1;
-                self.bytes = self.bytes.saturating_add(bytes);
+                self.note_moved(&moved);
             }
-            Outcome::Resumed(bytes) => {
+            Outcome::Resumed(moved) => {
                 self.resumed += 1;
-                self.bytes = self.bytes.saturating_add(bytes);
+                self.note_moved(&moved);
             }
             Outcome::Updated => self.updated += 1,
             Outcome::Left => self.left += 1,
@@ -274,8 +288,13 @@ impl Tally {
         }
     }
 
+    fn note_moved(&mut self, moved: &Moved) {
+        self.bytes = self.bytes.saturating_add(moved.bytes);
+        self.by_size += u64::from(moved.verified == Some(Verified::Size));
+    }
+
     fn end(self, verdict: Verdict) -> Copied {
-        let Self { copied, resumed, updated, left, refused, failed, bytes, broken, .. } = self;
-        Copied { copied, resumed, updated, left, refused, failed, bytes, verdict, broken }
+        let Self { copied, resumed, updated, left, refused, failed, bytes, by_size, broken, .. } = self;
+        Copied { copied, resumed, updated, left, refused, failed, bytes, by_size, verdict, broken }
     }
 }

@@ -52,7 +52,8 @@ pub enum Difference {
         id: String,
         /// The name in the first backend.
         name: Option<String>,
-        /// The attributes that differ, as the Image API calls them, and `properties.KEY` for a property.
+        /// The attributes that differ, as the Image API calls them, `properties.KEY` for a property, and `members` if it is
+        /// not shared with the same projects, or these have answered otherwise.
         what: Vec<String>,
     },
     /// One name, other ids: images that only one backend has, and that have a namesake among those that only the other has.
@@ -68,7 +69,7 @@ pub enum Difference {
     },
 }
 
-/// Whether namesakes have the same data.
+/// Whether namesakes have the same data, or copies the same members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sameness {
@@ -78,8 +79,8 @@ pub enum Sameness {
     Other,
 }
 
-/// The differences of one id.
-pub(super) fn of_pair(pair: &Pair) -> Vec<Difference> {
+/// The differences of one id, whose members are the `same`, as far as they are compared.
+pub(super) fn of_pair(pair: &Pair, members: Sameness) -> Vec<Difference> {
     let named = |image: &Image| (image.id.to_string(), image.name.clone());
     match pair {
         Pair::A(image) | Pair::B(image) => {
@@ -96,7 +97,8 @@ pub(super) fn of_pair(pair: &Pair) -> Vec<Difference> {
                 }
                 Likeness::Unknown => Some(Difference::Unknown { id: id.clone(), name: name.clone() }),
             };
-            let what = differing(a, b);
+            let mut what = differing(a, b);
+            what.extend((members == Sameness::Other).then(|| String::from("members")));
             let of_metadata = (!what.is_empty()).then_some(Difference::Metadata { id, name, what });
             of_data.into_iter().chain(of_metadata).collect()
         }
@@ -113,24 +115,27 @@ mod tests {
     #[test]
     fn equal_images_have_no_difference_and_others_each_of_theirs() {
         let a = active();
-        assert_eq!(of_pair(&Pair::Both(a.clone(), a.clone())), []);
+        assert_eq!(of_pair(&Pair::Both(a.clone(), a.clone()), Sameness::Same), []);
         let hash = Some(MultiHash { algorithm: "sha512".into(), value: "00".into() });
         let b = Image { hash, checksum: None, min_ram: 5, ..a.clone() };
         let (id, name) = (a.id.to_string(), None);
         let content = Difference::Content { id: id.clone(), name: name.clone(), what: vec!["os_hash_value"] };
         let metadata =
             Difference::Metadata { id: id.clone(), name: name.clone(), what: vec!["min_ram".to_owned()] };
-        assert_eq!(of_pair(&Pair::Both(a.clone(), b.clone())), [content, metadata]);
+        assert_eq!(of_pair(&Pair::Both(a.clone(), b.clone()), Sameness::Same), [content, metadata]);
+        let members =
+            Difference::Metadata { id: id.clone(), name: name.clone(), what: vec!["members".to_owned()] };
+        assert_eq!(of_pair(&Pair::Both(a.clone(), a.clone()), Sameness::Other), [members]);
         let unknown = Image { hash: None, ..b };
         let b = Image { min_ram: 0, ..unknown };
-        assert_eq!(of_pair(&Pair::Both(a, b)), [Difference::Unknown { id, name }]);
+        assert_eq!(of_pair(&Pair::Both(a, b), Sameness::Same), [Difference::Unknown { id, name }]);
     }
 
     #[test]
     fn an_image_without_data_on_one_side_differs_in_its_data_and_not_also_in_its_status() {
         let a = active();
         let b = Image { status: Status::Queued, size: None, hash: None, checksum: None, ..a.clone() };
-        let differences = of_pair(&Pair::Both(a, b));
+        let differences = of_pair(&Pair::Both(a, b), Sameness::Same);
         assert!(
             matches!(&differences[..], [Difference::Content { what, .. }] if what == &["data"]),
             "{differences:?}"
@@ -139,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_one_side_has_is_missing_on_the_other() {
-        let missing = |pair| match &of_pair(&pair)[..] {
+        let missing = |pair| match &of_pair(&pair, Sameness::Same)[..] {
             [Difference::Missing { missing_in, .. }] => *missing_in,
             other => panic!("{other:?}"),
         };

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use image_service::{ByteStream, Error, ErrorKind, HashAlgorithm, Image, MultiHash, Result};
 use portico_hashing::Hashing;
 
-use super::content;
+use super::content::{self, Verified};
 
 /// Who is told how many bytes have passed.
 pub(super) type Meter = Arc<dyn Fn(u64) + Send + Sync>;
@@ -66,12 +66,19 @@ pub(super) fn held(stream: ByteStream, image: &Image, meter: Meter) -> (ByteStre
     (Box::pin(futures::stream::try_unfold(start, Passing::next)), passed)
 }
 
-/// Whether `made` has the data that passed: this size, and one of these hashes if it tells one that can be compared.
-pub(super) fn is_what_passed(made: &Image, size: u64, hashes: &[MultiHash]) -> bool {
+/// What shows that `made` has the data that passed: this size, and one of these hashes if it tells one that can be
+/// compared. `None` if it has other data.
+pub(super) fn verified(made: &Image, size: u64, hashes: &[MultiHash]) -> Option<Verified> {
     let told = made.hash.iter().cloned().chain(made.checksum.as_deref().map(md5));
-    let mut compared =
-        told.flat_map(|told| hashes.iter().filter_map(move |passed| content::same(&told, passed)));
-    made.size == Some(size) && compared.all(|same| same)
+    let mut best = Verified::Size;
+    for told in told {
+        match hashes.iter().find_map(|passed| content::same(&told, passed)) {
+            Some(false) => return None,
+            Some(true) if best == Verified::Size => best = Verified::Hash(told.algorithm),
+            _ => {}
+        }
+    }
+    (made.size == Some(size)).then_some(best)
 }
 
 fn md5(checksum: &str) -> MultiHash {
@@ -184,15 +191,19 @@ mod tests {
         let md5_alone = Image { hash: None, ..image.clone() };
         for source in [&image, &md5_alone, &bare] {
             let (_, End::Whole(size, hashes), _) = pass(b"data", source).await else { panic!() };
-            for made in [&image, &bare] {
-                assert!(is_what_passed(made, size, &hashes));
+            for made in [&image, &bare, &md5_alone] {
+                // MD5 is made of what passes only where the source has nothing else.
+                let by_size = made == &bare || (made == &md5_alone && source != &md5_alone);
+                let hash = if made.hash.is_some() { "sha512" } else { "md5" };
+                let by = if by_size { Verified::Size } else { Verified::Hash(hash.into()) };
+                assert_eq!(verified(made, size, &hashes), Some(by));
             }
-            assert!(!is_what_passed(&Image { size: Some(5), ..image.clone() }, size, &hashes));
+            assert_eq!(verified(&Image { size: Some(5), ..image.clone() }, size, &hashes), None);
             let hash = Some(MultiHash { algorithm: "sha512".into(), value: "00".repeat(64) });
-            assert!(!is_what_passed(&Image { hash, ..image.clone() }, size, &hashes));
+            assert_eq!(verified(&Image { hash, ..image.clone() }, size, &hashes), None);
         }
         let (_, End::Whole(size, hashes), _) = pass(b"data", &md5_alone).await else { panic!() };
-        assert!(!is_what_passed(&Image { checksum: Some("00".into()), ..bare }, size, &hashes));
+        assert_eq!(verified(&Image { checksum: Some("00".into()), ..bare }, size, &hashes), None);
     }
 
     #[tokio::test]

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use image_service::{
     Context, Data, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, NewImage, Result,
-    Status, Upload, Visibility,
+    Status, Upload,
 };
 
-use super::content::{Likeness, likeness};
+use super::content::{Likeness, Verified, likeness, shown_by};
+use super::copying::Moved;
 use super::metadata::{self, Kept};
-use super::passing::{End, held, is_what_passed};
+use super::passing::{End, held, verified};
 use super::plan::{Refusal, Step, Upkeep, step};
 use super::{Failed, Progress, Side};
 
@@ -21,6 +22,14 @@ const TRIES: u32 = 3;
 
 /// How often to look whether a target has noticed that an upload to it broke off.
 const LOOKS: u32 = 20;
+
+/// Why an id that is not there cannot be had, and what helps.
+const USED_UP: &str = "an image of this id was deleted there, and it gives no id out again before its deleted records are \
+                       purged";
+
+/// What became of data that is not the image's, and what may have to be done before the next try.
+const REMOVED: &str =
+    "has been removed; if no id is given out again there, deleted records must be purged first";
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -36,23 +45,23 @@ pub(super) struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Copies an image that is not there, and gives its number of bytes.
+    /// Copies an image that is not there.
     ///
     /// # Errors
-    /// Of the source, or of the target. There is nothing then but what the next run goes on from, and nothing at all if
-    /// the data is not the image's.
-    pub(super) async fn copy(&self, id: &ImageId) -> Result<u64, Failed> {
+    /// Of the source, or of the target. There is nothing then but what the next run goes on from. It can go on also when
+    /// the data was not the image's, unless the target has some of it, which is removed.
+    pub(super) async fn copy(&self, id: &ImageId) -> Result<Moved, Failed> {
         match self.begin(id).await {
             Err(failed) if self.is_held_up(&failed) => self.take_up(id).await,
             done => done,
         }
     }
 
-    /// Takes up a copy that broke off, and gives its number of bytes.
+    /// Takes up a copy that broke off.
     ///
     /// # Errors
     /// As for [`copy`](Self::copy).
-    pub(super) async fn take_up(&self, id: &ImageId) -> Result<u64, Failed> {
+    pub(super) async fn take_up(&self, id: &ImageId) -> Result<Moved, Failed> {
         for _ in 1..TRIES {
             match self.go_on_from_there(id).await {
                 Err(failed) if self.is_held_up(&failed) => {}
@@ -67,7 +76,7 @@ impl Transfer<'_> {
         failed.backend == self.to.name && failed.error.kind() == ErrorKind::Conflict
     }
 
-    async fn begin(&self, id: &ImageId) -> Result<u64, Failed> {
+    async fn begin(&self, id: &ImageId) -> Result<Moved, Failed> {
         let (image, data) = self.open(id).await?;
         let record = NewImage::again(&self.draft(&image));
         match self.to.service.create(self.context, record, None).await {
@@ -75,8 +84,7 @@ impl Transfer<'_> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => match self.settled(id).await {
                 Ok(there) => self.go_on(&image, data, &there).await,
                 Err(failed) if failed.error.kind() == ErrorKind::NotFound => {
-                    let message = "an image of this id was deleted there, and it gives no id out again";
-                    Err(self.to.failed(Error::new(ErrorKind::AlreadyExists, message)))
+                    Err(self.to.failed(Error::new(ErrorKind::AlreadyExists, USED_UP)))
                 }
                 Err(failed) => Err(failed),
             },
@@ -84,7 +92,7 @@ impl Transfer<'_> {
         }
     }
 
-    async fn go_on_from_there(&self, id: &ImageId) -> Result<u64, Failed> {
+    async fn go_on_from_there(&self, id: &ImageId) -> Result<Moved, Failed> {
         let there = match self.settled(id).await {
             Err(failed) if failed.error.kind() == ErrorKind::NotFound => return self.begin(id).await,
             there => there?,
@@ -112,12 +120,12 @@ impl Transfer<'_> {
     }
 
     /// Goes on from what is there under the id of `image`.
-    async fn go_on(&self, image: &Image, data: Data, there: &Image) -> Result<u64, Failed> {
+    async fn go_on(&self, image: &Image, data: Data, there: &Image) -> Result<Moved, Failed> {
         let found = likeness(image, there);
         if !metadata::is_marked(there, &self.from.name) {
             let message = "its id has come to be there in the meantime";
             return if found == Likeness::Same {
-                Ok(0)
+                Ok(Moved { bytes: 0, verified: Some(shown_by(image, there)) })
             } else {
                 Err(self.to.failed(Error::conflict(message)))
             };
@@ -131,15 +139,16 @@ impl Transfer<'_> {
         }
         if let Likeness::Other(_) = found {
             self.discard(&image.id).await;
-            let message = "what a copy that broke off has left there was not its data, and has been removed";
+            let message =
+                format!("what a copy that broke off has left there was not its data, and {REMOVED}");
             return Err(self.to.failed(Error::new(ErrorKind::Corrupt, message)));
         }
         self.finish(image, there).await?;
-        Ok(0)
+        Ok(Moved { bytes: 0, verified: Some(shown_by(image, there)) })
     }
 
     /// Gives the marked record `there` the data of `image`, and what else it is to have.
-    async fn fill(&self, image: &Image, data: Data, there: &Image) -> Result<u64, Failed> {
+    async fn fill(&self, image: &Image, data: Data, there: &Image) -> Result<Moved, Failed> {
         self.progress.began(image);
         let (id, total) = (image.id.clone(), data.total);
         let progress = Arc::clone(self.progress);
@@ -148,18 +157,23 @@ impl Transfer<'_> {
         let upload = Upload { stream, size: Some(total), store: None };
         let change = ImageChange::between(there, &self.draft(image));
         let made = self.to.service.update(self.context, &image.id, change, Some(upload)).await;
-        match (made, passed.take()) {
-            (Ok(made), End::Whole(size, hashes)) if is_what_passed(&made, size, &hashes) => {
-                self.finish(image, &made).await?;
-                Ok(size)
-            }
+        let (made, end) = (made, passed.take());
+        if let (Ok(made), End::Whole(bytes, hashes)) = (&made, &end)
+            && let Some(verified) = verified(made, *bytes, hashes)
+        {
+            self.finish(image, made).await?;
+            // What passed is the image's data, so that its MD5 counts also where that was not made on the way.
+            let verified = if verified == Verified::Size { shown_by(image, made) } else { verified };
+            return Ok(Moved { bytes: *bytes, verified: Some(verified) });
+        }
+        match (made, end) {
             (Ok(_), _) => {
                 self.discard(&image.id).await;
-                let message = "it has other data than was sent, which has been removed";
+                let message = format!("it has other data than was sent, which {REMOVED}");
                 Err(self.to.failed(Error::new(ErrorKind::Corrupt, message)))
             }
             (Err(_), End::Mismatch(error)) => {
-                self.discard(&image.id).await;
+                self.discard_data(&image.id).await;
                 Err(self.from.failed(error))
             }
             (Err(_), End::Broken(error)) => Err(self.from.failed(error)),
@@ -170,7 +184,8 @@ impl Transfer<'_> {
     /// Turns a marked copy that has its data into the image. Only what is shared has members, so that it is marked until
     /// it has them, and the mark goes last.
     async fn finish(&self, image: &Image, made: &Image) -> Result<(), Failed> {
-        let members = self.members(image).await?;
+        let shares = self.to.service.sharing().is_some();
+        let members = if shares { self.from.members(self.context, image).await? } else { Vec::new() };
         let change = metadata::change(image, made, self.kept);
         if members.is_empty() {
             return self.change(&image.id, change).await.map(drop);
@@ -183,20 +198,6 @@ impl Transfer<'_> {
             self.share(image, member).await?;
         }
         self.change(&image.id, metadata::change(image, &made, self.kept)).await.map(drop)
-    }
-
-    /// The projects that an image is shared with, if both backends share images.
-    async fn members(&self, image: &Image) -> Result<Vec<Member>, Failed> {
-        let (Some(sharing), Some(_)) = (self.from.service.sharing(), self.to.service.sharing()) else {
-            return Ok(Vec::new());
-        };
-        if image.visibility != Visibility::Shared {
-            return Ok(Vec::new());
-        }
-        match sharing.members(self.context, &image.id).await {
-            Err(error) if error.kind() == ErrorKind::NotImplemented => Ok(Vec::new()),
-            members => members.map_err(|error| self.from.failed(error)),
-        }
     }
 
     /// Shares the copy with a project, which has answered already.
@@ -244,6 +245,15 @@ impl Transfer<'_> {
     async fn change(&self, id: &ImageId, change: ImageChange) -> Result<Image, Failed> {
         let changed = self.to.service.update(self.context, id, change, None).await;
         changed.map_err(|error| self.to.failed(error))
+    }
+
+    /// Sees to it that nothing stays of data that is not the image's. A record that never had it is what the next run goes
+    /// on from when the source is mended: to remove it would use up the id where none is given out again.
+    async fn discard_data(&self, id: &ImageId) {
+        match self.settled(id).await {
+            Ok(there) if there.status == Status::Queued => {}
+            _ => self.discard(id).await,
+        }
     }
 
     /// Removes a copy that has not become the image.

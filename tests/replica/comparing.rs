@@ -1,7 +1,7 @@
 //! What differs is told, and nothing else.
 
-use image_service::{Image, ImageChange, ImageService as _, NewImage, Upload};
-use portico::replica::{Choice, Comparing, Difference, Letter, OneSided, Verdict};
+use image_service::{Image, ImageChange, ImageService as _, MemberStatus, NewImage, Upload, Visibility};
+use portico::replica::{Choice, Comparing, Difference, Letter, Members, OneSided, Verdict};
 
 use crate::stage::{active, compared, context, data, differences, fill, id, memory, record, side};
 use crate::strange::{Quirk, strange};
@@ -97,6 +97,54 @@ async fn only_the_images_that_are_meant_are_compared() {
         let (comparison, told) = compared(&a, &b, &Comparing { choice, ..Comparing::default() }).await;
         assert_eq!((comparison.counts.missing_in_b, told.len() as u64), (expected, expected), "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn members_and_their_answers_are_compared_if_that_is_asked_for() {
+    let shared = |number| NewImage { visibility: Some(Visibility::Shared), ..record(number) };
+    let (a, b) = (memory(), memory());
+    for service in [&a, &b] {
+        for number in 0..4 {
+            let upload = Upload::from_bytes(data(number, 10));
+            service.create(&context(), shared(number), Some(upload)).await.unwrap();
+        }
+        fill(service.as_ref(), [6], 10).await;
+    }
+    let close = ImageChange { visibility: Some(Visibility::Private), ..ImageChange::default() };
+    b.update(&context(), &id(3), close, None).await.unwrap();
+    // The same, one more, another answer, and not shared at all.
+    for (service, numbers) in [(&a, [0, 1, 2, 3].as_slice()), (&b, &[0, 2])] {
+        for number in numbers {
+            service.sharing().unwrap().add_member(&context(), &id(*number), "x").await.unwrap();
+        }
+    }
+    let sharing = b.sharing().unwrap();
+    sharing.set_member_status(&context(), &id(2), "x", MemberStatus::Accepted).await.unwrap();
+
+    let (a, b) = (side("a", a), side("b", b));
+    let what = |told: Vec<Difference>| {
+        let mut what: Vec<_> = told
+            .into_iter()
+            .map(|difference| match difference {
+                Difference::Metadata { id, what, .. } => (id, what.join(",")),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        what.sort();
+        what
+    };
+    let told = |entries: &[(u32, &str)]| {
+        let mut told: Vec<_> =
+            entries.iter().map(|(number, what)| (id(*number).to_string(), (*what).to_owned())).collect();
+        told.sort();
+        told
+    };
+    let (_, ignored) = compared(&a, &b, &Comparing::default()).await;
+    assert_eq!(what(ignored), told(&[(3, "visibility")]));
+    let settings = Comparing { members: Members::Compared, ..Comparing::default() };
+    let (comparison, found) = compared(&a, &b, &settings).await;
+    assert_eq!((comparison.verdict, comparison.counts.metadata), (Verdict::Different, 3));
+    assert_eq!(what(found), told(&[(1, "members"), (2, "members"), (3, "visibility")]));
 }
 
 #[tokio::test]

@@ -95,12 +95,56 @@ async fn data_that_is_not_the_images_is_not_copied_and_nothing_of_it_stays() {
         let notes = Arc::new(Notes::default());
         let copied = copied_before(&a, &b, &copying(), Arc::clone(&notes) as _).await;
         assert_eq!((copied.verdict, counts(&copied)), (Verdict::Different, [0, 0, 0, 0, 0, 2]), "{read:?}");
-        assert_eq!(images(&b).await, []);
+        let begun = images(&b).await;
+        assert!(
+            begun.iter().all(|there| there.status == Status::Queued && there.size.is_none()),
+            "{begun:?}"
+        );
         assert!(
             notes.lines().iter().all(|line| line.contains("'a'") && line.contains("not the image's")),
             "{:?}",
             notes.lines()
         );
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_gave_other_data_uses_up_no_id_and_is_copied_when_it_is_mended() {
+    let (flawed, sound) = (memory(), memory());
+    let image = active(1, b"0123456789");
+    flawed.seed(image.clone(), Some(Bytes::from_static(b"0123456788"))).unwrap();
+    sound.seed(image, Some(Bytes::from_static(b"0123456789"))).unwrap();
+    let b = side("b", strange(memory(), Quirk::NeverForgets));
+    for _ in 0..2 {
+        let notes = Arc::new(Notes::default());
+        copied_before(&side("a", Arc::clone(&flawed) as _), &b, &copying(), Arc::clone(&notes) as _).await;
+        assert!(notes.lines()[0].contains("its hash differs"), "{:?}", notes.lines());
+    }
+    let (a, notes) = (side("a", sound), Arc::new(Notes::default()));
+    let mended = copied_before(&a, &b, &copying(), Arc::clone(&notes) as _).await;
+    assert_eq!(
+        (mended.verdict, counts(&mended)),
+        (Verdict::Equal, [0, 1, 0, 0, 0, 0]),
+        "{:?}",
+        notes.lines()
+    );
+    assert_eq!(differences(&a, &b).await, []);
+}
+
+#[tokio::test]
+async fn what_a_copy_was_verified_by_is_told_and_that_it_was_the_size_alone() {
+    let a = memory();
+    fill(a.as_ref(), 0..2, 10).await;
+    let a = side("a", a);
+    for (to, by, by_size) in [
+        (memory() as Arc<dyn ImageService>, "Hash(\"sha512\")", 0),
+        (strange(memory(), Quirk::NoHash), "Size", 2),
+    ] {
+        let notes = Arc::new(Notes::default());
+        let copied = copied_before(&a, &side("b", to), &copying(), Arc::clone(&notes) as _).await;
+        assert_eq!((counts(&copied), copied.by_size), ([2, 0, 0, 0, 0, 0], by_size));
+        let line = format!("Copied(Moved {{ bytes: 10, verified: Some({by}) }})");
+        assert_eq!(notes.lines(), [line.clone(), line]);
     }
 }
 

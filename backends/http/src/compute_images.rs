@@ -6,9 +6,10 @@
 //!
 //! * **Data** is not to be had: `get` is `NotImplemented`, as are all writes.
 //! * **Who may see what** is Nova's to say. With the caller's token it shows what that caller may see, here as `private`,
-//!   for of others it says nothing. With a credential of ours, or none, everyone is shown what that credential is
-//!   shown, as `public`: use one of a project that may see no more than everyone should.
-//!   Either way it is not known what is hidden there, an id in use among it.
+//!   for of others it says nothing. With a credential of ours, or none, and an `owner`, that project is shown what the
+//!   credential is shown, as its own and `private`, and nobody else is. Without an `owner` everyone is, as `public`: use a
+//!   credential of a project that may see no more than everyone should.
+//!   In any case it is not known what is hidden there, an id in use among it.
 //! * **Lists** are newest first and can be gone on with only behind an image that is known, so that each page is read
 //!   from the beginning, as far as needed. Any other order is made here, from the whole list, within `resort_limit`.
 //! * **Status**: `UNKNOWN` is what Nova makes of all that it has no word for; here it is `deactivated`, the one such
@@ -22,7 +23,7 @@ use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Direction, Download, Error, Field, Filter, Image, ImageChange, ImageId,
     ImageService, Locations, NewImage, Page, Query, Result, Sharing, SortKey, Stores, Summary, Support,
-    Upload, Visibility, VisibilityScope,
+    Upload, Visibility, access,
 };
 use reqwest::StatusCode;
 use url::Url;
@@ -31,6 +32,7 @@ use crate::fault::{self, Asked, Credentials};
 use crate::listing::{self, Bounds, Lister, Order};
 use crate::options::Options;
 use crate::upstream::{Reply, Upstream};
+use wire::Tenancy;
 
 /// No filter that is longer is asked for. Servers refuse lines of four thousand bytes.
 const LONGEST_FILTER: usize = 800;
@@ -43,6 +45,7 @@ const NEWEST_FIRST: Order = (SortKey::CreatedAt, Direction::Desc);
 pub struct ComputeImages {
     upstream: Upstream,
     bounds: Bounds,
+    owner: Option<String>,
 }
 
 impl ComputeImages {
@@ -51,15 +54,15 @@ impl ComputeImages {
     /// # Errors
     /// `Invalid` if options contradict each other, or a file or variable that they name cannot be read.
     pub async fn open(options: Options) -> Result<Self> {
-        Ok(Self { upstream: Upstream::open(&options).await?, bounds: Bounds::of(&options) })
+        let (upstream, bounds) = (Upstream::open(&options).await?, Bounds::of(&options));
+        Ok(Self { upstream, bounds, owner: options.owner })
     }
 
-    /// What all images are, as far as others are concerned.
-    fn visibility(&self) -> Visibility {
-        match self.upstream.credentials() {
-            Credentials::Service => Visibility::Public,
-            Credentials::Caller => Visibility::Private,
-        }
+    /// Whose all images are, as far as that is known, and what they are to others.
+    fn tenancy(&self) -> Tenancy<'_> {
+        let is_public = self.upstream.credentials() == Credentials::Service && self.owner.is_none();
+        let visibility = if is_public { Visibility::Public } else { Visibility::Private };
+        Tenancy { owner: self.owner.as_deref(), visibility }
     }
 
     fn list_url(&self) -> Result<Url> {
@@ -94,6 +97,12 @@ impl ImageService for ComputeImages {
     }
 
     async fn detail(&self, context: &Context, query: &Query) -> Result<Page<Image>> {
+        let caller = &context.caller;
+        if self.owner.is_some() && !caller.is_admin() && !caller.owns(self.owner.as_deref()) {
+            // All of it would be read to find nothing.
+            query.check()?;
+            return Ok(query.page_of(std::iter::empty()));
+        }
         listing::page(self, self.bounds, context, query).await
     }
 
@@ -103,9 +112,11 @@ impl ImageService for ComputeImages {
         if reply.status != StatusCode::OK {
             return Err(self.refusal(Asked::Record, id.as_str(), &reply));
         }
-        let image = wire::image(&reply.body, self.visibility())?;
+        let image = wire::image(&reply.body, self.tenancy())?;
         // Some databases find ids without regard to case. Here it is significant.
-        image.filter(|image| image.id == *id).ok_or_else(|| Error::not_found(id))
+        image
+            .filter(|image| image.id == *id && access::may_see(&context.caller, image, None))
+            .ok_or_else(|| Error::not_found(id))
     }
 
     async fn get(&self, context: &Context, id: &ImageId, _: Option<ByteRange>) -> Result<Download> {
@@ -166,7 +177,7 @@ impl Lister for ComputeImages {
             .extend_pairs(marker.map(|marker| ("marker", marker.as_str())));
         let reply = self.upstream.read(context, url).await?;
         match reply.status {
-            StatusCode::OK => wire::images(&reply.body, self.visibility()).map(Some),
+            StatusCode::OK => wire::images(&reply.body, self.tenancy()).map(Some),
             // Without a marker the same request was understood, or will be.
             StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND if marker.is_some() => Ok(None),
             _ => Err(self.refusal(Asked::List, "the list", &reply)),
@@ -178,11 +189,9 @@ impl Lister for ComputeImages {
         count == 0
     }
 
-    async fn listed(&self, _: &Context, query: &Query, images: Vec<Image>) -> Result<Vec<Image>> {
-        match query.scope.visibility {
-            VisibilityScope::Only(visibility) if visibility != self.visibility() => Ok(Vec::new()),
-            _ => Ok(images),
-        }
+    async fn listed(&self, context: &Context, query: &Query, mut images: Vec<Image>) -> Result<Vec<Image>> {
+        images.retain(|image| access::is_listed(&context.caller, image, None, query.scope));
+        Ok(images)
     }
 }
 

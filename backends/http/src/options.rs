@@ -43,6 +43,10 @@ pub struct Options {
     /// As whom to speak to it. Default: as nobody.
     #[serde(default, deserialize_with = "auth")]
     pub auth: Auth,
+    /// For `compute-images` with a credential of ours: the project, as it is called there, that its images belong to, and
+    /// whose alone they are. Default: none, and they are everybody's.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// The certificate authorities to trust, in PEM, instead of the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -110,6 +114,11 @@ impl<'de> Deserialize<'de> for Options {
         let mut keys = Keys::default();
         let options = Self::deserialize(keys.noting(deserializer))?;
         keys.refuse(options.dialect.useless(), options.dialect.name())?;
+        if options.owner.is_some() && matches!(options.auth, Auth::Caller {}) {
+            return Err(D::Error::custom(
+                "unknown field `owner`, callers with tokens of their own are shown what the service shows them",
+            ));
+        }
         Ok(options)
     }
 }
@@ -122,6 +131,7 @@ impl Options {
             dialect,
             endpoint,
             auth: Auth::default(),
+            owner: None,
             ca_file: None,
             client_certificate: None,
             client_key: None,
@@ -187,10 +197,11 @@ impl Dialect {
     /// The options that it has no use for.
     const fn useless(self) -> &'static [&'static str] {
         match self {
-            Self::GlanceV2 => &[],
-            // It asks for no order by text, and for all members of a project at once.
-            Self::GlanceV1 => &["text_order", "membership_width"],
-            // Nor has it data or writes.
+            // It tells whose images are.
+            Self::GlanceV2 => &["owner"],
+            // So does this one. It asks for no order by text, and for all members of a project at once.
+            Self::GlanceV1 => &["owner", "text_order", "membership_width"],
+            // Nor has this one, and no data and no writes.
             Self::ComputeImages => &[
                 "text_order",
                 "membership_width",
@@ -404,6 +415,7 @@ mod tests {
             ("settle_timeout", "'15s'"),
             ("page_size", "1000"),
             ("look", "'10s'"),
+            ("owner", "'p'"),
         ];
         for dialect in [Dialect::GlanceV2, Dialect::GlanceV1, Dialect::ComputeImages] {
             let (name, useless) = (dialect.name(), dialect.useless());
@@ -425,6 +437,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn nobody_owns_what_callers_are_shown_by_tokens_of_their_own() {
+        let with = |auth: &str| {
+            let text = "dialect = 'compute-images'\nendpoint = 'http://127.0.0.1'\nowner = 'p'";
+            toml::from_str::<Options>(&format!("{text}\nauth = {{ kind = '{auth}' }}"))
+        };
+        assert_eq!(with("none").unwrap().owner.as_deref(), Some("p"));
+        assert!(with("caller").unwrap_err().message().starts_with("unknown field `owner`, "));
     }
 
     #[test]

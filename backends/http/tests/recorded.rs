@@ -207,6 +207,41 @@ mod nova_34 {
     }
 
     #[tokio::test]
+    async fn with_an_owner_images_are_private_to_that_project() {
+        use image_service::{Scope, VisibilityScope};
+        let replay = Replay::start(recordings).await;
+        let owner = Some(String::from("theirs"));
+        let options = Options { owner: owner.clone(), ..replay.options(Dialect::ComputeImages) };
+        let nova = ComputeImages::open(options).await.unwrap();
+        let active = ImageId::lookup(ACTIVE);
+        let only = |visibility| Scope { visibility: VisibilityScope::Only(visibility), ..Scope::default() };
+        for (caller, sees) in [
+            (Caller::administrator(), true),
+            (Caller::member_of("theirs"), true),
+            (Caller::member_of("others"), false),
+            (Caller::default(), false),
+        ] {
+            let context = Context::new(caller, "req-recorded");
+            let shown = nova.show(&context, &active).await;
+            let page = nova.detail(&context, &newest_first()).await.unwrap();
+            let private = Query { scope: only(Visibility::Private), ..newest_first() };
+            let index = nova.index(&context, &private).await.unwrap();
+            let public = Query { scope: only(Visibility::Public), ..newest_first() };
+            assert!(nova.detail(&context, &public).await.unwrap().items.is_empty());
+            if sees {
+                let image = shown.unwrap();
+                assert_eq!((image.visibility, &image.owner), (Visibility::Private, &owner));
+                assert_eq!((page.items.last(), page.items.len()), (Some(&image), 3));
+                assert_eq!(index.items.len(), 3);
+            } else {
+                assert_eq!(shown.unwrap_err().kind(), ErrorKind::NotFound);
+                assert_eq!(nova.get(&context, &active, None).await.unwrap_err().kind(), ErrorKind::NotFound);
+                assert_eq!((page.items.len(), index.items.len()), (0, 0));
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn callers_with_tokens_of_their_own_are_shown_what_nova_shows_them_as_private() {
         let replay = Replay::start(recordings).await;
         let options = Options { auth: Auth::Caller {}, ..replay.options(Dialect::ComputeImages) };

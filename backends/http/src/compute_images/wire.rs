@@ -40,26 +40,35 @@ struct Record {
     size: Option<u64>,
 }
 
+/// What Nova does not tell of any image, and is the same for all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tenancy<'o> {
+    /// Whose it is.
+    pub(super) owner: Option<&'o str>,
+    /// What it is to others.
+    pub(super) visibility: Visibility,
+}
+
 /// Reads the body of a list, without the images that are deleted.
-pub(super) fn images(body: &[u8], visibility: Visibility) -> Result<Vec<Image>> {
+pub(super) fn images(body: &[u8], tenancy: Tenancy<'_>) -> Result<Vec<Image>> {
     let list: List = read(body)?;
-    list.images.into_iter().filter_map(|record| image_of(record, visibility).transpose()).collect()
+    list.images.into_iter().filter_map(|record| image_of(record, tenancy).transpose()).collect()
 }
 
 /// Reads the body of one image. `None` if it is deleted.
-pub(super) fn image(body: &[u8], visibility: Visibility) -> Result<Option<Image>> {
-    image_of(read::<One>(body)?.image, visibility)
+pub(super) fn image(body: &[u8], tenancy: Tenancy<'_>) -> Result<Option<Image>> {
+    image_of(read::<One>(body)?.image, tenancy)
 }
 
-fn image_of(record: Record, visibility: Visibility) -> Result<Option<Image>> {
+fn image_of(record: Record, tenancy: Tenancy<'_>) -> Result<Option<Image>> {
     let Some(status) = status(&record.status, record.progress)? else { return Ok(None) };
     let created_at = time(&record.created)?;
     let mut image = Image {
         id: ImageId::lookup(record.id),
         name: record.name,
         status,
-        visibility,
-        owner: None,
+        visibility: tenancy.visibility,
+        owner: tenancy.owner.map(str::to_owned),
         size: None,
         virtual_size: None,
         disk_format: None,
@@ -120,7 +129,10 @@ mod tests {
     use serde_json::json;
 
     fn read(record: &Value) -> Result<Option<Image>> {
-        image(json!({"image": record}).to_string().as_bytes(), Visibility::Public)
+        image(
+            json!({"image": record}).to_string().as_bytes(),
+            Tenancy { owner: None, visibility: Visibility::Public },
+        )
     }
 
     fn record(status: &str, progress: u8) -> Value {
