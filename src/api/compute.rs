@@ -33,6 +33,7 @@
 //! * Of metadata that is written only what differs is changed, so that of two who write different keys neither undoes what
 //!   the other did. Properties of the service's own, `os_glance...`, stay when all others are replaced.
 //! * Whoever may not change an image may not either if nothing would be different.
+//! * The visibility stays what it is when metadata is written. Nova makes private what is not public.
 //! * Keys of metadata end where they end: Nova lets one go on to a line feed. In `/v2` every key is checked, where Nova lets
 //!   all pass if none is good.
 //! * Whoever has no project may name any in the path.
