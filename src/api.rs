@@ -1,4 +1,4 @@
-//! The OpenStack Image API v2, in front of any image service, and beside it v1 for clients of old.
+//! The OpenStack Image API v2, in front of any image service, and beside it v1 and Nova's images for clients of old.
 //!
 //! A request walks through these files, top to bottom, and each knows one thing:
 //!
@@ -10,6 +10,8 @@
 //! | `metadefs` | the catalogue of metadata definitions: its actions, and its JSON |
 //! | `cache` | the cache, as whoever runs the site sees it |
 //! | `v1` | the API of 2011 to 2018: its actions, headers, lists; where it departs from Glance's |
+//! | `compute` | the images of Nova's API: its actions, paths, microversions; where it departs from Nova's |
+//! | `filled` | full pages, for the clients of these two |
 //! | `unserved` | the parts of the API that are answered with Glance's documented refusals |
 //! | `query`, `conditions`, `order`, `cursor`, `marks`, `links` | query string ⇄ [`image_service::Query`], and links of pages |
 //! | `attribute`, `patch`, `wire`, `places`, `schema` | JSON ⇄ images and changes to them |
@@ -37,11 +39,13 @@ mod answer;
 mod attribute;
 mod body;
 mod cache;
+mod compute;
 mod conditions;
 mod cursor;
 mod download;
 mod exchange;
 mod fault;
+mod filled;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -192,6 +196,8 @@ pub struct Settings {
     pub locations: LocationSettings,
     /// Whether the Image API v1 is served too. Default: no.
     pub v1: bool,
+    /// Whether the images of the Compute API are served too. Default: no.
+    pub compute: bool,
 }
 
 impl Default for Settings {
@@ -218,6 +224,7 @@ impl Default for Settings {
             container_formats: words(&["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"]),
             locations: LocationSettings::default(),
             v1: false,
+            compute: false,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! One front door over many image stores.
 //!
-//! Portico speaks the OpenStack Image API v2 to clients, and v1 if it is told to, and one async trait,
-//! [`image_service::ImageService`], to its backends. A [`federation::Federation`] of backends is itself an `ImageService`,
-//! so the API stands in front of one service and does not know how many stores are behind it.
+//! Portico speaks the OpenStack Image API v2 to clients, and v1 and the images of the Compute API if it is told to, and
+//! one async trait, [`image_service::ImageService`], to its backends. A [`federation::Federation`] of backends is itself an
+//! `ImageService`, so the API stands in front of one service and does not know how many stores are behind it.
 //!
 //! # Floors
 //!
@@ -16,7 +16,7 @@
 //! server             connections within bounds, drain
 //! state              the directory of what this process keeps beside the images
 //! admin              metrics and health, on a listener of their own
-//! api, auth          the Image API v2, and v1 beside it; the head of a request to a caller
+//! api, auth          the Image API v2, v1 and Nova's images beside it; the head of a request to a caller
 //! quotas             how much a project may have
 //! replica            two backends compared, and one copied to the other, without a service
 //! imports            data that comes to images by other ways than one upload

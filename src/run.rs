@@ -401,6 +401,7 @@ fn api_settings(config: &Config) -> api::Settings {
             direct_url: config.locations.direct_url,
         },
         v1: config.api.v1,
+        compute: config.api.compute,
     }
 }
 

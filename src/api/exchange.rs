@@ -23,8 +23,8 @@ use super::policy::{Policy, Roles};
 use super::routes::{self, Action, Names, Target};
 use super::versions::{self, Major, Storage};
 use super::{
-    Desk, Front, Route, answer, body, cache, download, images, imports, list, locations, members, metadefs,
-    partial, policy, request_id, schema, stores, tags, tasks, upload, usage, v1,
+    Desk, Front, Route, answer, body, cache, compute, download, images, imports, list, locations, members,
+    metadefs, partial, policy, request_id, schema, stores, tags, tasks, upload, usage, v1,
 };
 use crate::passage::Passage;
 
@@ -86,8 +86,8 @@ fn named_stores(front: &Front) -> Option<Vec<Store>> {
 fn storage(front: &Front) -> Storage {
     let imports = front.imports.is_some();
     let located = imports && front.service.locations().is_some();
-    let (cache, v1) = (front.cache.is_some(), front.settings.v1);
-    Storage { named: named_stores(front).is_some(), imports, located, cache, v1 }
+    let (cache, v1, compute) = (front.cache.is_some(), front.settings.v1, front.settings.compute);
+    Storage { named: named_stores(front).is_some(), imports, located, cache, v1, compute }
 }
 
 /// Answers one request.
@@ -99,6 +99,10 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
     let (request_id, refused) = match request_id::choose(&parts.headers) {
         Ok(id) => (id, None),
         Err(fault) => (request_id::fresh(), Some(fault)),
+    };
+    let microversion = match major {
+        Major::Compute(spelling) => Some(compute::Asked::read(spelling, &parts.headers)),
+        Major::V1 | Major::V2 => None,
     };
     let route = target.template();
     let span = tracing::info_span!("request", %request_id, method = %parts.method, route);
@@ -116,6 +120,7 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
         let response = outcome.unwrap_or_else(|fault| match major {
             Major::V1 => fault.into_text(),
             Major::V2 => fault.into_response(),
+            Major::Compute(_) => fault.into_compute(),
         });
         let status = response.status().as_u16();
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -124,6 +129,9 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
     };
     let mut response = work.instrument(span).await;
     answer::set_header(&mut response, request_id::REQUEST_ID, &request_id);
+    if let Some(asked) = microversion {
+        compute::dress(&mut response, &asked, &request_id);
+    }
     response.extensions_mut().insert(Route(route));
     response
 }
@@ -216,5 +224,6 @@ async fn act(call: &Call, action: Action, names: &Names, body: Body) -> Result<R
         Action::Metadefs(ask) => metadefs::answer(call, ask, names, body).await,
         Action::Cache(deed) => cache::answer(call, deed, id).await,
         Action::V1(ask) => v1::answer(call, ask, names, body).await,
+        Action::Compute(ask) => compute::answer(call, ask, names, body).await,
     }
 }

@@ -1,4 +1,4 @@
-//! Errors as clients see them: a status and nested JSON, or plain text for clients of v1.
+//! Errors as clients see them: a status and nested JSON, plain text for clients of v1, or a named fault for those of Nova.
 //!
 //! The client gets our sentence, the operator the chain of causes. The body is nested, and the same whatever the
 //! client accepts: `{"error": {"code", "title", "message"}}` is what every client of the Image API can read. Those of v1
@@ -89,6 +89,28 @@ impl Fault {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
+        response.headers_mut().extend(self.header);
+        response
+    }
+
+    /// Tells it as Nova does, by its name.
+    pub(super) fn into_compute(self) -> Response {
+        self.tell_the_operator();
+        let name = match self.status.as_u16() {
+            400 => "badRequest",
+            401 => "unauthorized",
+            403 => "forbidden",
+            404 => "itemNotFound",
+            405 => "badMethod",
+            409 => "conflictingRequest",
+            413 | 429 => "overLimit",
+            415 => "badMediaType",
+            501 => "notImplemented",
+            503 => "serviceUnavailable",
+            _ => "computeFault",
+        };
+        let body = json!({ name: {"code": self.status.as_u16(), "message": self.message} });
+        let mut response = answer::json(self.status, &body);
         response.headers_mut().extend(self.header);
         response
     }

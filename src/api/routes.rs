@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use super::body::Rule;
 use super::cache::Deed;
+use super::compute;
 use super::metadefs::Ask;
 use super::v1;
 use super::versions::{self, Major, Storage, Word};
@@ -55,12 +56,19 @@ pub(super) enum Action {
     Metadefs(Ask),
     Cache(Deed),
     V1(v1::Ask),
+    Compute(compute::Ask),
 }
 
 impl Action {
     /// Whether nobody needs to say who they are.
     pub(super) const fn is_open(self) -> bool {
-        matches!(self, Self::ChooseVersion | Self::ListVersions | Self::CheckHealth)
+        matches!(
+            self,
+            Self::ChooseVersion
+                | Self::ListVersions
+                | Self::CheckHealth
+                | Self::Compute(compute::Ask::Version)
+        )
     }
 
     /// What becomes of a request body.
@@ -78,6 +86,7 @@ impl Action {
             Self::ListImages | Self::ChooseVersion | Self::ListVersions | Self::CheckHealth => Rule::Ignored,
             Self::Metadefs(ask) => ask.body(),
             Self::V1(ask) => ask.body(),
+            Self::Compute(ask) => ask.body(),
             Self::Cache(_) => Rule::Ignored,
             _ => Rule::None,
         }
@@ -245,7 +254,34 @@ const TABLE: &[Row] = &[
         &[("PUT", Action::V1(v1::Ask::AddMember)), ("DELETE", Action::V1(v1::Ask::RemoveMember))],
     ),
     ("/v1/shared-images/{name}", &[("GET", Action::V1(v1::Ask::ListShared))]),
+    ("/v2.1", COMPUTE_VERSION),
+    ("/v2.1/", COMPUTE_VERSION),
+    ("/v2.1/images", &[("GET", Action::Compute(compute::Ask::List))]),
+    ("/v2.1/images/detail", &[("GET", Action::Compute(compute::Ask::Detail))]),
+    (
+        "/v2.1/images/{id}",
+        &[("DELETE", Action::Compute(compute::Ask::Delete)), ("GET", Action::Compute(compute::Ask::Show))],
+    ),
+    (
+        "/v2.1/images/{id}/metadata",
+        &[
+            ("GET", Action::Compute(compute::Ask::ListMetadata)),
+            ("POST", Action::Compute(compute::Ask::AddMetadata)),
+            ("PUT", Action::Compute(compute::Ask::ReplaceMetadata)),
+        ],
+    ),
+    (
+        "/v2.1/images/{id}/metadata/{name}",
+        &[
+            ("DELETE", Action::Compute(compute::Ask::RemoveItem)),
+            ("GET", Action::Compute(compute::Ask::ShowItem)),
+            ("PUT", Action::Compute(compute::Ask::SetItem)),
+        ],
+    ),
 ];
+
+const COMPUTE_VERSION: &[(&str, Action)] =
+    &[("GET", Action::Compute(compute::Ask::Version)), ("HEAD", Action::Compute(compute::Ask::Version))];
 
 /// What is found at the root also when a media type names a version.
 const UNVERSIONED: [&str; 2] = ["versions", "healthcheck"];
@@ -259,6 +295,8 @@ pub(super) struct Names {
     pub(super) namespace: String,
     /// Something else.
     pub(super) name: String,
+    /// Where a path of the Compute API begins; nothing in those of others.
+    pub(super) place: Option<compute::Place>,
 }
 
 /// Where a request is going.
@@ -294,7 +332,7 @@ impl Target {
 
 /// Who asks for a version that is not served may choose one that is.
 fn choice() -> Target {
-    let names = Names { id: ImageId::lookup(""), namespace: String::new(), name: String::new() };
+    let names = Names { id: ImageId::lookup(""), namespace: String::new(), name: String::new(), place: None };
     Target::Action { action: Action::ChooseVersion, template: "other version", names }
 }
 
@@ -306,7 +344,12 @@ pub(super) fn find(method: &Method, path: &str, accept: Option<&str>, storage: S
         _ => Target::UnknownMethod,
     };
     let Some(mut segments) = segments(path) else { return (major, nowhere()) };
+    let place = storage.compute.then(|| compute::Place::take(&mut segments)).flatten();
+    if let Some(place) = &place {
+        major = Major::Compute(place.spelling);
+    }
     match segments.first().map(|first| versions::read(first, storage)) {
+        _ if place.is_some() => {}
         Some(Word::NotServed) => return (major, choice()),
         Some(Word::Served(served)) => {
             major = served;
@@ -327,7 +370,9 @@ pub(super) fn find(method: &Method, path: &str, accept: Option<&str>, storage: S
     for (template, methods) in TABLE {
         let Some(names) = fit(template, &segments) else { continue };
         let target = match methods.iter().find(|(known, _)| *known == method.as_str()) {
-            Some((_, action)) => Target::Action { action: *action, template, names },
+            Some((_, action)) => {
+                Target::Action { action: *action, template, names: Names { place, ..names } }
+            }
             None => {
                 Target::WrongMethod(methods.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", "))
             }
@@ -373,7 +418,7 @@ fn fit(template: &str, segments: &[String]) -> Option<Names> {
             _ => return None,
         }
     }
-    segments.next().is_none().then(|| Names { id: ImageId::lookup(id), namespace, name })
+    segments.next().is_none().then(|| Names { id: ImageId::lookup(id), namespace, name, place: None })
 }
 
 #[cfg(test)]
@@ -391,7 +436,7 @@ mod tests {
 
     /// With all that has paths of its own.
     const EVERYTHING: Storage =
-        Storage { named: false, imports: false, located: false, cache: false, v1: true };
+        Storage { named: false, imports: false, located: false, cache: false, v1: true, compute: true };
 
     fn action(method: &str, path: &str) -> Option<(Action, String, String)> {
         match found(method, path) {

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::exchange::Call;
-use super::{answer, links};
+use super::{answer, compute, links};
 
 /// One minor that can be advertised.
 struct Version {
@@ -17,7 +17,8 @@ struct Version {
     needs: Storage,
 }
 
-const NOTHING: Storage = Storage { named: false, imports: false, located: false, cache: false, v1: false };
+const NOTHING: Storage =
+    Storage { named: false, imports: false, located: false, cache: false, v1: false, compute: false };
 const STORES: Storage = Storage { named: true, ..NOTHING };
 const IMPORTS: Storage = Storage { imports: true, ..NOTHING };
 const BOTH: Storage = Storage { imports: true, ..STORES };
@@ -86,6 +87,8 @@ pub(super) struct Storage {
     pub(super) cache: bool,
     /// The API of old beside that of today.
     pub(super) v1: bool,
+    /// The images of the Compute API beside it.
+    pub(super) compute: bool,
 }
 
 impl Storage {
@@ -136,6 +139,8 @@ pub(super) enum Major {
     V1,
     /// That of today.
     V2,
+    /// Nova's, by one of its names. The document of versions says nothing of it: it is for clients of images.
+    Compute(compute::Spelling),
 }
 
 impl Major {
@@ -144,6 +149,7 @@ impl Major {
         match self {
             Self::V1 => "v1",
             Self::V2 => "v2",
+            Self::Compute(_) => "v2.1",
         }
     }
 }

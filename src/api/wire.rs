@@ -93,20 +93,23 @@ impl Serialize for Shown<'_> {
         if let Some(direct_url) = &places.direct_url {
             shown.serialize_entry("direct_url", direct_url)?;
         }
-        for (key, value) in &image.properties {
-            let key = key.as_str();
-            let taken = match key {
-                "stores" => in_stores,
-                // No property of these names is believed.
-                "locations" | "direct_url" => true,
-                key => ATTRIBUTES.contains(&key),
-            };
-            if !taken && !HIDDEN.contains(&key) {
-                shown.serialize_entry(key, value)?;
-            }
+        for (key, value) in properties(image) {
+            shown.serialize_entry(key, value)?;
         }
         shown.end()
     }
+}
+
+/// The properties that are shown of an image: those that share no name with an attribute, and are no notes of a Glance.
+pub(super) fn properties(image: &Image) -> impl Iterator<Item = (&str, &str)> {
+    let in_stores = !image.stores.is_empty();
+    let all = image.properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    all.filter(move |(key, _)| match *key {
+        "stores" => !in_stores,
+        // No property of these names is believed.
+        "locations" | "direct_url" => false,
+        key => !ATTRIBUTES.contains(&key) && !HIDDEN.contains(&key),
+    })
 }
 
 /// A new image from the body of a request.

@@ -51,6 +51,8 @@ impl TlsSettings {
 pub struct ApiSettings {
     /// Whether the Image API v1, which Glance gave up in 2018, is served beside v2. Default: no.
     pub v1: bool,
+    /// Whether the images of the Compute API, as Nova shows them, are served beside v2. Default: no.
+    pub compute: bool,
 }
 
 /// `[admin]`

@@ -83,6 +83,7 @@ impl Door {
         answer.check_request_id();
         match is_head {
             true => {}
+            false if answer.header("x-compute-request-id").is_some() => answer.check_named_fault(),
             false if self.v1 && !answer.is_json() => answer.check_old_fault(),
             false => answer.check_fault(),
         }
@@ -232,6 +233,19 @@ impl Answer {
             assert_eq!(self.header("content-type"), Some("text/plain; charset=UTF-8"));
             let title = format!("{} ", self.status);
             assert!(self.body.starts_with(title.as_bytes()) && !self.text().is_empty(), "{:?}", self.body);
+        }
+    }
+
+    /// Clients of Nova read a fault that has a name.
+    fn check_named_fault(&self) {
+        assert_eq!(self.header("x-compute-request-id"), self.header("x-openstack-request-id"));
+        if self.status >= 400 {
+            assert_eq!(self.header("content-type"), Some("application/json"));
+            let fault = self.json();
+            let faults: Vec<&Value> = fault.as_object().unwrap().values().collect();
+            assert_eq!(faults.len(), 1, "{fault}");
+            assert_eq!(faults[0]["code"], self.status, "{fault}");
+            assert!(faults[0]["message"].is_string() && faults[0].as_object().unwrap().len() == 2, "{fault}");
         }
     }
 

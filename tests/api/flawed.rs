@@ -24,6 +24,8 @@ pub(crate) enum Flaw {
     Hangs,
     /// Downloads end in an error after their first bytes.
     BreaksOff,
+    /// Before each update somebody else gives the image the name `other` and the property `other`.
+    IsOvertaken,
     /// No page has more images than this, however many are asked for.
     GivesPagesOf(NonZeroUsize),
 }
@@ -47,6 +49,7 @@ impl Flawed {
             | Flaw::UpdateFails(_)
             | Flaw::Panics
             | Flaw::BreaksOff
+            | Flaw::IsOvertaken
             | Flaw::GivesPagesOf(_) => Ok(()),
         }
     }
@@ -110,6 +113,12 @@ impl ImageService for Flawed {
             return Err(Error::new(kind, "told in our words"));
         }
         self.stumble().await?;
+        if self.flaw == Flaw::IsOvertaken {
+            let properties = [("other".to_owned(), Some("other".to_owned()))].into();
+            let name = Some(Some("other".to_owned()));
+            let before = ImageChange { name, properties, ..ImageChange::default() };
+            self.inner.update(context, id, before, None).await?;
+        }
         self.inner.update(context, id, change, data).await
     }
 

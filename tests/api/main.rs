@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test that wants it")]
 
 mod cache;
+mod compute;
 mod data;
 mod discovery;
 mod door;

@@ -78,8 +78,10 @@ class Identity:
         self._add(glance)
         return glance
 
-    def add_portico(self, name: str, backend: str, credential: dict[str, Any] | None = None) -> Portico:
-        """Starts a front door with one backend, of which everything but the name is given."""
+    def add_portico(
+        self, name: str, backend: str, credential: dict[str, Any] | None = None, settings: str = ""
+    ) -> Portico:
+        """Starts a front door with one backend, of which everything but the name is given, and with more `settings`."""
         keystone = {
             "url": self.keystone.url,
             "credential": credential or self.keystone.service.credential(),
@@ -87,7 +89,7 @@ class Identity:
             "refused_age": "1s",
             "retry_pause": "200ms",
         }
-        settings = f"""[auth]
+        settings += f"""[auth]
 kind = "keystone"
 keystone = {toml(keystone)}
 [[backend]]

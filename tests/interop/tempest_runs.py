@@ -71,10 +71,11 @@ result.stopTestRun()
 """
 
 
-def run(venv: Path, scene: Scene, regex: str) -> list[Result]:
-    """Runs the tests whose names have the expression, and gives one result for each of them."""
+def run(venv: Path, home: Path, settings: str, regex: str) -> list[Result]:
+    """Runs the tests whose names have the expression, and gives one result for each of them. `settings` are Tempest's own,
+    and all that it leaves behind is in `home`."""
     environment = {**os.environ, "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
-    home, work, log = scene.home, scene.home / "workspace", scene.home / "output"
+    work, log = home / "workspace", home / "output"
 
     def tool(*command: str) -> bytes:
         return subprocess.run(command, cwd=work, env=environment, capture_output=True, check=True, timeout=300).stdout
@@ -82,7 +83,7 @@ def run(venv: Path, scene: Scene, regex: str) -> list[Result]:
     work.mkdir()
     (home / "lock").mkdir()
     tool("tempest", "init", "--workspace-path", str(home / "workspaces.yaml"), str(work))
-    (work / "etc" / "tempest.conf").write_text(configuration(scene))
+    (work / "etc" / "tempest.conf").write_text(settings)
     listed = tool("tempest", "run", "--regex", regex, "--list-tests").decode()
     names = [line.split("[")[0] for line in listed.splitlines() if re.match(r"[\w.]+(\[|$)", line) and "." in line]
     if not names:

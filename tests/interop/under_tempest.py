@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tempest_reports import compare, expected, judge, summary
-from tempest_runs import run
+from tempest_runs import configuration, run
 from tempest_targets import ROUNDS, TARGETS, Round, Scene, Target, short
 
 EXPECTED = Path(__file__).resolve().parent / "tempest-expected.toml"
@@ -31,7 +31,7 @@ def play(state: Path, target: Target, round_: Round, regex: str) -> list[str]:
     started = time.monotonic()
     try:
         scene.start()
-        results = run(state / "tempest-venv", scene, regex)
+        results = run(state / "tempest-venv", scene.home, configuration(scene), regex)
     finally:
         scene.stop()
     told = summary(name, results, time.monotonic() - started)

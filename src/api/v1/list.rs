@@ -3,17 +3,14 @@
 //! There is no word for a next page: a page that is not full is the last one to clients. So a page is filled here, however
 //! short those are that the service gives.
 
-use std::num::NonZeroUsize;
-
 use axum::response::Response;
 use http::StatusCode;
-use image_service::{
-    Context, ErrorKind, Image, ImageId, Page, Position, Query, Sort, SourceReport, SourceState, Status,
-};
+use image_service::{Context, Image, ImageId, Position, Query, Sort, SourceReport, Status};
 use serde::Serialize;
 
 use super::super::exchange::Call;
 use super::super::fault::Fault;
+use super::super::filled::{self, Found};
 use super::super::links::Params;
 use super::super::{answer, partial};
 use super::query::{self, Listing, View};
@@ -23,13 +20,6 @@ use super::shown::{Brief, Whole};
 #[derive(Serialize)]
 struct Body<T> {
     images: Vec<T>,
-}
-
-/// Images that were found, and how those fared who were asked.
-#[derive(Default)]
-struct Found {
-    images: Vec<Image>,
-    sources: Vec<SourceReport>,
 }
 
 /// Lists what tells one image from another.
@@ -67,55 +57,17 @@ async fn page(call: &Call) -> Result<Found, Fault> {
         None => None,
     };
     let Some(limit) = limit else { return Ok(Found::default()) };
-    let found = fill(call, &context, Query { position, ..query }, limit.get()).await?;
+    // A Glance of old behind us may still have some whose upload failed.
+    let shown = |image: &Image| image.status != Status::Killed;
+    let found = filled::fill(call, &context, Query { position, ..query }, limit, shown).await?;
     if let Some(last) = found.images.last() {
         call.marks.put(&context.caller, last);
     }
     Ok(found)
 }
 
-/// Asks until there are so many images, or no more. Each answer that promises more has one at least, so this ends; and
-/// the request has its deadline.
-async fn fill(call: &Call, context: &Context, mut query: Query, limit: usize) -> Result<Found, Fault> {
-    let mut found = Found::default();
-    loop {
-        query.limit = NonZeroUsize::new(limit.saturating_sub(found.images.len()));
-        if query.limit.is_none() {
-            return Ok(found);
-        }
-        let Page { items, more, sources, resume } = call.service().detail(context, &query).await?;
-        note(&mut found.sources, sources);
-        let Some(last) = items.last() else { return Ok(found) };
-        (query.position, query.resume) = (Some(query.sort.position_of(last)), resume);
-        // A Glance of old behind us may still have some.
-        found.images.extend(items.into_iter().filter(|image| image.status != Status::Killed));
-        if !more {
-            return Ok(found);
-        }
-    }
-}
-
-/// Adds how sources fared to what is known of them: one that failed once has failed.
-fn note(known: &mut Vec<SourceReport>, new: Vec<SourceReport>) {
-    for report in new {
-        match known.iter_mut().find(|one| one.name == report.name) {
-            Some(one) if one.state == SourceState::Ok => one.state = report.state,
-            Some(_) => {}
-            None => known.push(report),
-        }
-    }
-}
-
 /// Where the page begins.
 async fn behind(call: &Call, context: &Context, marker: &ImageId, sort: &Sort) -> Result<Position, Fault> {
-    if let Some(image) = call.marks.get(&context.caller, marker) {
-        return Ok(sort.position_of(&image));
-    }
-    match call.service().show(&call.context, marker).await {
-        Ok(image) => Ok(sort.position_of(&image)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(Fault::bad_request("Invalid marker. Image could not be found."))
-        }
-        Err(error) => Err(error.into()),
-    }
+    let position = filled::behind(call, context, marker, sort).await?;
+    position.ok_or_else(|| Fault::bad_request("Invalid marker. Image could not be found."))
 }
