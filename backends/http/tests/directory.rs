@@ -563,6 +563,24 @@ async fn with_a_keyring_checksums_that_were_signed_are_taken() {
 }
 
 #[tokio::test]
+async fn a_signature_that_comes_or_changes_later_counts_although_what_it_is_of_is_the_same() {
+    let (site, service) = signed_site(&[("SHA256SUMS", "SHA256SUMS")]).await;
+    assert!(names(&*service).await.unwrap().is_empty());
+    site.put("SHA256SUMS.gpg", signed("binary.gpg"));
+    pass(FRESH).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed.img"]);
+    site.put("SHA256SUMS.gpg", signed("stranger.gpg"));
+    pass(FRESH).await;
+    assert_eq!(names(&*service).await.unwrap(), ["signed.img"]);
+    pass(60 * FRESH).await;
+    assert!(refusal(&*service).await.contains("not signed by a key of the keyring"));
+    // Without its signature it says nothing again.
+    site.remove("SHA256SUMS.gpg");
+    pass(FRESH).await;
+    assert!(names(&*service).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn with_a_keyring_nothing_else_is() {
     for (files, why) in [
         (

@@ -273,7 +273,12 @@ impl Reading {
             true => sums_of(&trust, &of, document, None).map(Read::Sums),
             false => Ok(Read::Signature(document.bytes.clone())),
         };
-        Ok(Wanted { path: file.folder.path(name), url: file.folder.url(root, name)?, read: Box::new(read) })
+        Ok(Wanted {
+            path: file.folder.path(name),
+            url: file.folder.url(root, name)?,
+            basis: None,
+            read: Box::new(read),
+        })
     }
 
     fn wanted_sums(&self, root: &Url, file: &SumsFile<'_>) -> Result<Wanted<Read>> {
@@ -283,6 +288,7 @@ impl Reading {
         Ok(Wanted {
             path: file.folder.path(&file.name),
             url: file.folder.url(root, &file.name)?,
+            basis: file.signature.clone(),
             read: Box::new(read),
         })
     }
@@ -350,7 +356,7 @@ fn wanted_page(root: &Url, names: &[String]) -> Result<Wanted<Read>> {
     let path = names.iter().map(|name| format!("{name}/")).collect();
     let at = url.clone();
     let read = move |document: &Document| Page::read(&at, &document.bytes).map(Read::Page);
-    Ok(Wanted { path, url, read: Box::new(read) })
+    Ok(Wanted { path, url, basis: None, read: Box::new(read) })
 }
 
 /// What a checksum file says that may be believed: nothing, if it must be signed and is not.

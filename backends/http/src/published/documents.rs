@@ -1,7 +1,7 @@
 //! The documents of a source, fetched within bounds, and not again while they have not changed.
 //!
 //! What was read of a document is kept with what the server said to know it by. The next time the server is asked
-//! whether it has changed. No redirect is followed, and nothing but a plain answer is taken.
+//! whether it has changed, and what it gives is compared with what is known. No redirect is followed, and nothing but a plain answer is taken.
 //!
 //! A signature says that a document was its signer's once, and not that it is so still. So a document is refused if one
 //! of the same path has been taken that was signed later. What was taken is remembered by whoever keeps the catalogue.
@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use image_service::{Error, ErrorKind, Result, Timestamp};
+use image_service::{Error, ErrorKind, HashAlgorithm, Hasher, MultiHash, Result, Timestamp};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, LAST_MODIFIED,
@@ -77,6 +77,9 @@ impl Document {
 #[derive(Debug)]
 pub(crate) struct Kept<T> {
     read: Arc<T>,
+    basis: Option<Bytes>,
+    /// The SHA-256 of it: a server that has no name for it may give the same again.
+    digest: MultiHash,
     size: u64,
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
@@ -107,6 +110,8 @@ pub(crate) struct Wanted<T> {
     pub(crate) path: String,
     /// Where it is.
     pub(crate) url: Url,
+    /// What else it is read by, such as a signature beside it. What was read by something else is not known.
+    pub(crate) basis: Option<Bytes>,
     /// What is made of it.
     pub(crate) read: Reader<T>,
 }
@@ -201,7 +206,8 @@ impl<'a, T: Send + Sync + 'static> Documents<'a, T> {
             return Ok(Arc::clone(&kept.read));
         }
         let (path, url) = (path.to_owned(), self.source.url(path)?);
-        let mut read = self.read_all(vec![Wanted { path, url, read: Box::new(read) }], 1).await?;
+        let mut read =
+            self.read_all(vec![Wanted { path, url, basis: None, read: Box::new(read) }], 1).await?;
         read.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "a document that was read is not there"))
     }
 
@@ -249,22 +255,41 @@ async fn obtain<T: Send + Sync + 'static>(
     left: &Budget,
     wanted: Wanted<T>,
 ) -> Result<Obtained<T>> {
-    let Wanted { path, url, read } = wanted;
-    let fetched = tokio::time::timeout(source.answer_timeout, fetch(source, url, known.get(&path), left));
+    let Wanted { path, url, basis, read } = wanted;
+    let known = known.get(&path).filter(|kept| kept.basis == basis);
+    let fetched = tokio::time::timeout(source.answer_timeout, fetch(source, url, known, left));
     match fetched.await.map_err(|_| fault::too_slow())?? {
         Fetched::Unchanged(kept) if left.take(kept.size) => Ok((path, kept, false)),
         Fetched::Unchanged(_) => Err(too_much(source)),
-        Fetched::Document(head, document) => {
+        Fetched::Document(Head { etag, modified }, document) => {
             let size = document.bytes.len() as u64;
+            let before = known.map(|kept| kept.digest.clone());
             let broken =
                 |source| Error::new(ErrorKind::Internal, "a document cannot be read").with_source(source);
-            let read = move || Ok::<_, Error>((read(&document)?, document.signed.get()));
-            let (read, signed) = tokio::task::spawn_blocking(read).await.map_err(broken)??;
-            check_age(&path, signed, newest.get(&path))?;
-            let kept = Kept { read: Arc::new(read), size, etag: head.etag, modified: head.modified, signed };
-            Ok((path, kept, true))
+            let read = move || {
+                let digest = digest(&document.bytes);
+                let is_new = before.as_ref() != Some(&digest);
+                let read = if is_new { Some((read(&document)?, document.signed.get())) } else { None };
+                Ok::<_, Error>((digest, read))
+            };
+            let (digest, read) = tokio::task::spawn_blocking(read).await.map_err(broken)??;
+            match (read, known) {
+                (None, Some(kept)) => Ok((path, Kept { etag, modified, ..kept.again() }, false)),
+                (read, _) => {
+                    let (read, signed) = read.ok_or_else(|| refused("a document was not read"))?;
+                    check_age(&path, signed, newest.get(&path))?;
+                    let read = Arc::new(read);
+                    Ok((path, Kept { read, basis, digest, size, etag, modified, signed }, true))
+                }
+            }
         }
     }
+}
+
+fn digest(bytes: &[u8]) -> MultiHash {
+    let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 /// Refuses the document at `path` if it was signed before the `newest` of it that was taken.
@@ -292,7 +317,15 @@ enum Fetched<T> {
 impl<T> Kept<T> {
     fn again(&self) -> Self {
         let (etag, modified) = (self.etag.clone(), self.modified.clone());
-        Self { read: Arc::clone(&self.read), size: self.size, etag, modified, signed: self.signed }
+        Self {
+            read: Arc::clone(&self.read),
+            basis: self.basis.clone(),
+            digest: self.digest.clone(),
+            size: self.size,
+            etag,
+            modified,
+            signed: self.signed,
+        }
     }
 
     /// The conditions under which the document is wanted again. A time is only asked for where there is no tag: it says
