@@ -45,6 +45,7 @@ mod glance_v2;
 mod key;
 mod keys;
 mod listing;
+mod members;
 mod options;
 mod outgoing;
 mod published;

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::{Glance, GlanceV1, tenancy};
 use crate::fault::Asked;
+use crate::members::{may_answer, may_know, no_member, only_shared};
 use crate::writes::lasting;
 
 /// The body that makes a member. A server takes a member back that it once had only if something of it is said.
@@ -26,7 +27,7 @@ impl Sharing for GlanceV1 {
         let (image, _) = tenancy::visible(glance, context, id).await?;
         only_shared(&image)?;
         let mut members = tenancy::members(glance, context, id).await?;
-        members.retain(|member| glance.may_know(context, &image, member));
+        members.retain(|member| may_know(glance.upstream.credentials(), &context.caller, &image, member));
         members.sort_unstable();
         Ok(members.into_iter().map(|member| member_of(&image, member)).collect())
     }
@@ -70,13 +71,7 @@ impl Sharing for GlanceV1 {
     ) -> Result<Member> {
         let glance = &*self.glance;
         let (image, _) = tenancy::visible(glance, context, id).await?;
-        let caller = &context.caller;
-        if !caller.is_admin() && caller.owns(image.owner.as_deref()) {
-            return Err(Error::forbidden("an image's owner cannot answer for its members"));
-        }
-        if !caller.is_admin() && !caller.owns(Some(member)) {
-            return Err(no_member(id, member));
-        }
+        may_answer(&context.caller, &image, member)?;
         let found = glance.find_member(context, &image, member).await?;
         if status == MemberStatus::Accepted {
             return Ok(found);
@@ -108,19 +103,10 @@ impl Glance {
         self.image_url(id, &["members", member]).map_err(|_| no_member(id, member))
     }
 
-    /// Whether the caller may know that `member` is one.
-    fn may_know(&self, context: &Context, image: &Image, member: &str) -> bool {
-        let caller = &context.caller;
-        !self.decides()
-            || caller.is_admin()
-            || caller.owns(image.owner.as_deref())
-            || caller.owns(Some(member))
-    }
-
     /// A member that the caller may know of.
     async fn find_member(&self, context: &Context, image: &Image, member: &str) -> Result<Member> {
         let is_shared = image.visibility == Visibility::Shared;
-        if is_shared && self.may_know(context, image, member) {
+        if is_shared && may_know(self.upstream.credentials(), &context.caller, image, member) {
             let members = tenancy::members(self, context, &image.id).await?;
             if members.iter().any(|other| other == member) {
                 return Ok(member_of(image, member.to_owned()));
@@ -138,15 +124,4 @@ fn member_of(image: &Image, member: String) -> Member {
         created_at: image.created_at,
         updated_at: image.created_at,
     }
-}
-
-fn only_shared(image: &Image) -> Result<()> {
-    if image.visibility == Visibility::Shared {
-        return Ok(());
-    }
-    Err(Error::forbidden("only shared images have members"))
-}
-
-fn no_member(id: &ImageId, member: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("project {member} is not a member of image {id}"))
 }

@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 
-use image_service::{Context, Image, ImageId, MemberStatus, Query, Result, VisibilityScope, access};
+use image_service::{Context, Image, ImageId, MemberStatus, Query, Result, access};
 use reqwest::StatusCode;
 
 use super::{Glance, wire};
 use crate::fault::Asked;
+use crate::members::retain_wanted;
 
 /// Those of `images` that a list of the query shows to the caller, in the same order.
 pub(super) async fn listed(
@@ -20,10 +21,7 @@ pub(super) async fn listed(
 ) -> Result<Vec<Image>> {
     let scope = query.scope;
     if !glance.decides() {
-        images.retain(|image| match scope.visibility {
-            VisibilityScope::Only(visibility) => image.visibility == visibility,
-            VisibilityScope::Usual | VisibilityScope::All => true,
-        });
+        retain_wanted(&mut images, scope);
         return Ok(images);
     }
     let caller = &context.caller;

@@ -1,9 +1,7 @@
 //! Sharing images with other projects, by Glance's members.
 
 use async_trait::async_trait;
-use image_service::{
-    Context, Error, ErrorKind, Image, ImageId, Member, MemberStatus, Result, Sharing, Visibility,
-};
+use image_service::{Context, Error, ErrorKind, ImageId, Member, MemberStatus, Result, Sharing, Visibility};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -11,6 +9,7 @@ use url::Url;
 
 use super::{Glance, GlanceV2, tenancy, wire};
 use crate::fault::Asked;
+use crate::members::{may_answer, may_know, no_member, only_shared};
 use crate::writes::lasting;
 
 #[async_trait]
@@ -18,15 +17,13 @@ impl Sharing for GlanceV2 {
     async fn members(&self, context: &Context, id: &ImageId) -> Result<Vec<Member>> {
         let glance = &*self.glance;
         let (image, _) = tenancy::visible(glance, context, id).await?;
-        if image.visibility != Visibility::Shared {
-            return Err(only_shared());
-        }
+        only_shared(&image)?;
         let reply = glance.upstream.read(context, glance.image_url(id, &["members"])?).await?;
         if reply.status != StatusCode::OK {
             return Err(glance.refusal(Asked::Record, id.as_str(), &reply));
         }
-        let mut members = wire::members(&reply.body)?;
-        members.retain(|member| glance.may_know(context, &image, &member.member_id));
+        let (mut members, credentials) = (wire::members(&reply.body)?, glance.upstream.credentials());
+        members.retain(|member| may_know(credentials, &context.caller, &image, &member.member_id));
         members.sort_unstable_by(|a, b| a.member_id.cmp(&b.member_id));
         Ok(members)
     }
@@ -34,7 +31,8 @@ impl Sharing for GlanceV2 {
     async fn member(&self, context: &Context, id: &ImageId, member: &str) -> Result<Member> {
         let glance = &*self.glance;
         let (image, _) = tenancy::visible(glance, context, id).await?;
-        if image.visibility != Visibility::Shared || !glance.may_know(context, &image, member) {
+        let may_know = may_know(glance.upstream.credentials(), &context.caller, &image, member);
+        if image.visibility != Visibility::Shared || !may_know {
             return Err(no_member(id, member));
         }
         let reply = glance.upstream.read(context, glance.member_url(id, member)?).await?;
@@ -51,9 +49,7 @@ impl Sharing for GlanceV2 {
         self.writes
             .finish(|_| async move {
                 let image = tenancy::changeable(&glance, &context, &id).await?;
-                if image.visibility != Visibility::Shared {
-                    return Err(only_shared());
-                }
+                only_shared(&image)?;
                 let url = glance.image_url(&id, &["members"])?;
                 let reply = glance
                     .upstream
@@ -83,7 +79,9 @@ impl Sharing for GlanceV2 {
         self.writes
             .finish(move |_| async move {
                 let (image, _) = tenancy::visible(&glance, &context, &id).await?;
-                glance.may_answer(&context, &image, &member)?;
+                if glance.decides() {
+                    may_answer(&context.caller, &image, &member)?;
+                }
                 let body = json(&json!({"status": status.as_str()}));
                 let url = glance.member_url(&id, &member)?;
                 let reply = glance.upstream.write(&context, Method::PUT, url, body).await?;
@@ -121,41 +119,8 @@ impl Glance {
     fn member_url(&self, id: &ImageId, member: &str) -> Result<Url> {
         self.image_url(id, &["members", member]).map_err(|_| no_member(id, member))
     }
-
-    /// Whether the caller may know that `member` is one.
-    fn may_know(&self, context: &Context, image: &Image, member: &str) -> bool {
-        let caller = &context.caller;
-        !self.decides()
-            || caller.is_admin()
-            || caller.owns(image.owner.as_deref())
-            || caller.owns(Some(member))
-    }
-
-    /// Lets through a caller who may answer for `member`.
-    fn may_answer(&self, context: &Context, image: &Image, member: &str) -> Result<()> {
-        let caller = &context.caller;
-        if !self.decides() {
-            return Ok(());
-        }
-        if !caller.is_admin() && caller.owns(image.owner.as_deref()) {
-            return Err(Error::forbidden("an image's owner cannot answer for its members"));
-        }
-        let is_theirs = caller.is_admin() || caller.owns(Some(member));
-        if image.visibility == Visibility::Shared && is_theirs {
-            return Ok(());
-        }
-        Err(no_member(&image.id, member))
-    }
 }
 
 fn json(body: &Value) -> Option<(&'static str, Vec<u8>)> {
     Some(("application/json", body.to_string().into_bytes()))
-}
-
-fn only_shared() -> Error {
-    Error::forbidden("only shared images have members")
-}
-
-fn no_member(id: &ImageId, member: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("project {member} is not a member of image {id}"))
 }

@@ -4,13 +4,12 @@
 //! applied here. With the caller's own token the server has applied its rules already.
 
 use futures::{StreamExt, TryStreamExt};
-use image_service::{
-    Context, Error, Image, ImageId, MemberStatus, Query, Result, Status, VisibilityScope, access,
-};
+use image_service::{Context, Error, Image, ImageId, MemberStatus, Query, Result, Status, access};
 use reqwest::StatusCode;
 
 use super::{Glance, wire};
 use crate::fault::{Asked, Credentials};
+use crate::members::retain_wanted;
 
 /// Those of `images` that a list of the query shows to the caller, in the same order.
 pub(super) async fn listed(
@@ -23,11 +22,8 @@ pub(super) async fn listed(
     // For a moment Glance lists images that it has just deleted.
     images.retain(|image| image.status != Status::Deleted);
     if glance.upstream.credentials() == Credentials::Caller {
-        let chosen = |image: &Image| match scope.visibility {
-            VisibilityScope::Only(visibility) => image.visibility == visibility,
-            VisibilityScope::Usual | VisibilityScope::All => true,
-        };
-        return Ok(images.into_iter().filter(chosen).collect());
+        retain_wanted(&mut images, scope);
+        return Ok(images);
     }
     let checked: Vec<Option<Image>> = futures::stream::iter(images)
         .map(async |image| {
