@@ -1,8 +1,9 @@
 //! The images of the Compute API, which Nova still shows at `/v2.1/images`, for clients that know nothing else.
 //!
 //! Nova is a proxy there: it asks the image service and tells what that says in its own words. This is the same without
-//! Nova in between, served only if the configuration says so, from the same service, policies, quotas and rules of tenancy
-//! as v2. The catalogue of Keystone is to name `/v2.1` as the place of such a service, for `/` tells of the Image API alone.
+//! Nova in between, served only if the configuration says so, from the same service, policies, quotas and rules of
+//! tenancy as v2. The catalogue of Keystone is to name `/v2.1` as the place of such a service, for `/` tells of the
+//! Image API alone.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -17,28 +18,34 @@
 //!
 //! ## Where this departs from Nova 34, on purpose
 //!
-//! * `/v2`, `/v2/` and `/v2/images` are the Image API's, and `/` tells of its versions. `/v2/{project}/images` is Nova's.
-//! * A method that a path has not is 405 and told with those that it has, `OPTIONS` too: Nova says 404 in plain text, and
-//!   answers `OPTIONS` with nothing. What is not there, and who is not known, is told in the form of the other faults.
-//! * Where Nova answers 500 this does not: a `block_device_mapping` or `mappings` that is no JSON is shown as the text that
-//!   it is, an image that cannot be deleted just now is 409, an image service that is silent 503.
+//! * `/v2`, `/v2/` and `/v2/images` are the Image API's, and `/` tells of its versions. `/v2/{project}/images` is
+//!   Nova's.
+//! * A method that a path has not is 405 and told with those that it has, `OPTIONS` too: Nova says 404 in plain text,
+//!   and answers `OPTIONS` with nothing. What is not there, and who is not known, is told in the form of the other
+//!   faults.
+//! * Where Nova answers 500 this does not: a `block_device_mapping` or `mappings` that is no JSON is shown as the text
+//!   that it is, an image that cannot be deleted just now is 409, an image service that is silent 503.
 //! * `alternate` links lead to the image in v2, and Nova's nowhere: they lack the version.
-//! * A list without a limit has at most `pages.largest` images, and a link to the next page then. Nova lists all there are.
-//! * `status` finds the images that are shown so, `SAVING` also those that wait for data. The words of the Image API go too.
-//! * `property-` is taken from the name of a property once. Nova takes every one of these letters away, so that it looks for
-//!   `s_distro` if it is asked for `os_distro`. And a property is a property: `property-name` finds no image by its name.
+//! * A list without a limit has at most `pages.largest` images, and a link to the next page then. Nova lists all there
+//!   are.
+//! * `status` finds the images that are shown so, `SAVING` also those that wait for data. The words of the Image API go
+//!   too.
+//! * `property-` is taken from the name of a property once. Nova takes every one of these letters away, so that it
+//!   looks for `s_distro` if it is asked for `os_distro`. And a property is a property: `property-name` finds no image
+//!   by its name.
 //! * Of a parameter that is repeated the last value stays in the link to the next page, too.
-//! * Metadata are properties and nothing else. To Nova a key such as `visibility` or `min_ram` means the attribute.
-//!   A key that clients may not write is 403.
-//! * Of metadata that is written only what differs is changed, so that of two who write different keys neither undoes what
-//!   the other did. Properties of the service's own, `os_glance...`, stay when all others are replaced.
+//! * Metadata are properties and nothing else. To Nova a key such as `visibility` or `min_ram` means the attribute. A
+//!   key that clients may not write is 403.
+//! * Of metadata that is written only what differs is changed, so that of two who write different keys neither undoes
+//!   what the other did. Properties of the service's own, `os_glance...`, stay when all others are replaced.
 //! * Whoever may not change an image may not either if nothing would be different.
 //! * The visibility stays what it is when metadata is written. Nova makes private what is not public.
-//! * Keys of metadata end where they end: Nova lets one go on to a line feed. In `/v2` every key is checked, where Nova lets
-//!   all pass if none is good.
+//! * Keys of metadata end where they end: Nova lets one go on to a line feed. In `/v2` every key is checked, where Nova
+//!   lets all pass if none is good.
 //! * Whoever has no project may name any in the path.
 //! * The documents of the version need no token below `/v2.1/{project}/` either, and are got by `GET` and `HEAD` alone.
-//! * What is wrong with a body or a query is told in other words, and answers are `application/json` whatever `Accept` says.
+//! * What is wrong with a body or a query is told in other words, and answers are `application/json` whatever `Accept`
+//!   says.
 
 mod images;
 mod list;

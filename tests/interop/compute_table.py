@@ -170,8 +170,9 @@ def departures() -> list[Departure]:
         "/v2.1/images/{one}/metadata": ("PATCH", "DELETE"),
         "/v2.1/images/{one}/metadata/colour": ("POST", "PATCH"),
     }
+    why = "a method that is not there is told with those that are"
     for path, methods in paths.items():
-        told += [Departure(Asked(one, path), missing, wrong, "a method that is not there is told with those that are") for one in methods]
+        told += [Departure(Asked(one, path), missing, wrong, why) for one in methods]
         told.append(Departure(Asked("HEAD", path), missing, (405, None), "as above, and HEAD has no body"))
         told.append(Departure(Asked("OPTIONS", path), (200, None), wrong, "OPTIONS is answered with nothing at Nova"))
     images_own = Asked("DELETE", "/v2.1/images/detail")
@@ -213,9 +214,8 @@ def departures() -> list[Departure]:
     same = Asked("POST", there, {"metadata": {"colour": "red"}}, who="rita", properties={"colour": "red"})
     why = "who may not change an image may not either if nothing would be different"
     told.append(Departure(same, (200, None), forbidden, why))
-    told.append(
-        Departure(Asked("POST", there, {"metadata": {"a\n": "1"}}), (200, None), (400, "badRequest"), "a key ends where it ends")
-    )
+    line = Asked("POST", there, {"metadata": {"a\n": "1"}})
+    told.append(Departure(line, (200, None), (400, "badRequest"), "a key ends where it ends"))
     told.append(
         Departure(
             Asked("POST", "/v2/{project}/images/{it}/metadata", {"metadata": {"a/b": "1"}}),

@@ -11,9 +11,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.identity.v3 import Password
+from keystoneauth1.session import Session
 
 from compute_table import ABSENT, FORMER, MODERN, SERVER, Asked, Departure, departures, malformed, reads, writes
 from identity import Identity
+from keystone import REGION
 from nova import Nova
 from portico import Portico
 from processes import free_port
@@ -199,6 +203,24 @@ def test_a_write_leaves_the_visibility_as_it_is_and_nova_makes_the_image_private
         pair.ask(server, asked, image_id).expect(200)
     assert [pair.shown(image_id)[1]["visibility"] for image_id in twins] == ["private", "shared"]
     pair.forget(twins)
+
+
+@pytest.mark.parametrize("place", ["/v2.1", "/v2.1/", "/v2.1/%(project_id)s"])
+def test_keystoneauth_finds_out_what_is_served_wherever_the_catalogue_leads(pair: Pair, place: str) -> None:
+    pair.identity.keystone.catalogue("compute", pair.front.endpoint + place)
+    alice = pair.identity.people["alice"]
+    auth = Password(
+        auth_url=pair.identity.keystone.url, username=alice.name, password=alice.password, user_domain_id="default",
+        project_id=alice.project_id,
+    )  # fmt: skip
+    compute = Adapter(
+        Session(auth=auth), service_type="compute", region_name=REGION, min_version="2.1", max_version="2.latest"
+    )
+    found = compute.get_endpoint_data()
+    assert (found.api_version, found.min_microversion, found.max_microversion) == ((2, 1), (2, 1), (2, 104))
+    told = compute.get("/images/detail", microversion="2.35")
+    assert (told.status_code, told.headers[MODERN]) == (200, "compute 2.35")
+    assert pair.names["one"] in [image["id"] for image in told.json()["images"]]
 
 
 def judged(pair: Pair, departure: Departure) -> list[str]:

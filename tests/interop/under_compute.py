@@ -17,8 +17,8 @@ from tempest_reports import Result, counted, summary
 from tempest_runs import run
 from wire import Wire
 
-# All there is in Tempest 47.0.0, in two rounds, each with whether images can be taken of servers. They cannot, as there is no
-# hypervisor, and so most tests go without. Those of the second round make none, but are there only if they could.
+# All there is in Tempest 47.0.0, in two rounds, each with whether images can be taken of servers. They cannot, as there
+# is no hypervisor, and so most tests go without. Those of the second round make none, but are there only if they could.
 ROUNDS = {
     r"tempest\.api\.compute\.images\.(?!.*ImagesDeleteNegative)": False,
     r"tempest\.api\.compute\.images\..*ImagesDeleteNegative": True,
