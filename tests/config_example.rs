@@ -137,7 +137,7 @@ fn what_is_commented_out_is_without_faults_too() {
         text = text.replace(&format!("/etc/portico/{file}"), &format!("{here}{file}"));
     }
     let loaded = config::parse(Path::new("config.example.toml"), &text).unwrap();
-    assert_eq!(loaded.backends.len(), 6);
+    assert_eq!(loaded.backends.len(), 7);
 }
 
 #[test]
