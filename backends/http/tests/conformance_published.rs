@@ -1,11 +1,12 @@
 //! The reading part of the conformance suite on published catalogues: what a case makes is published at once, on a mirror
-//! on loopback, and read from there.
+//! or a site on loopback, and read from there.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod carried;
 mod mirror;
 mod server;
+mod site;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,13 +16,14 @@ use std::time::Duration;
 use async_compression::tokio::write::XzEncoder;
 use async_trait::async_trait;
 use bytes::Bytes;
-use carried::Reader;
 use carried::publisher::{Entry, Publication, Publisher};
+use carried::{Reader, Shown, in_name};
 use image_service::conformance::Fixture;
-use image_service::{HashAlgorithm, Hasher, ImageId};
+use image_service::{HashAlgorithm, ImageId};
 use mirror::Mirror;
 use portico_http::{PublishedDialect, PublishedOptions, open_published};
 use serde_json::{Map, Value, json};
+use site::{Look, Site, hash};
 use tokio::io::AsyncWriteExt;
 
 /// Cases that no catalogue can be held to, each with the reason.
@@ -36,6 +38,10 @@ const NOT_OF_TEMPLATES: &[(&str, &str)] = &[
     ("text_is_compared_byte_for_byte", "it has no MD5, and of a packed file no hash"),
     ("a_position_holds_when_its_image_has_moved", "a template with another name has another id"),
 ];
+
+/// Cases that a directory alone cannot be held to.
+const NOT_OF_FILES: &[(&str, &str)] =
+    &[("a_position_holds_when_its_image_has_moved", "a file with another name has another id")];
 
 /// One test for each case about reading that holds for every catalogue, and for those that are named; and the names of all
 /// of them.
@@ -100,36 +106,26 @@ macro_rules! published_cases {
 }
 use published_cases;
 
-fn hash(algorithm: HashAlgorithm, bytes: &[u8]) -> String {
-    let mut hasher = Hasher::new(algorithm);
-    hasher.update(bytes);
-    hasher.finish().value
-}
-
-/// What is read at a mirror, each time that anything is asked, and is never older than that.
-fn options(dialect: PublishedDialect, mirror: &Mirror) -> PublishedOptions {
+/// What is read each time that anything is asked, and is never older than that.
+fn options(dialect: PublishedDialect, endpoint: url::Url) -> PublishedOptions {
     let far = Duration::from_secs(60);
-    PublishedOptions {
-        fresh: Duration::ZERO,
-        patience: far,
-        ..PublishedOptions::new(dialect, mirror.endpoint())
-    }
+    PublishedOptions { fresh: Duration::ZERO, patience: far, ..PublishedOptions::new(dialect, endpoint) }
 }
 
 async fn fixture<P: Publication + 'static>(
     options: PublishedOptions,
-    prefix: &'static str,
+    shown: Shown,
     publication: P,
 ) -> Fixture {
     let service = open_published("mirror", options).await.unwrap();
-    let seen = Arc::new(Reader::behind(prefix, service));
+    let seen = Arc::new(Reader::of(service, shown));
     let writer = Arc::new(Publisher::new(publication, Arc::clone(&seen)));
     Fixture::new(seen).read_only(writer).without_sharing()
 }
 
 /// Simplestreams: one stream, with a product for each image.
 #[derive(Debug)]
-struct Streams(Arc<Mirror>);
+struct Streams(Mirror);
 
 const STREAM: &str = "com.example:case";
 const PRODUCTS: &str = "streams/v1/com.example:case.json";
@@ -183,7 +179,7 @@ impl Publication for Streams {
 /// The index of virt-builder, with a revision for each image.
 #[derive(Debug)]
 struct Templates {
-    mirror: Arc<Mirror>,
+    mirror: Mirror,
     packing: Packing,
 }
 
@@ -256,18 +252,57 @@ fn files<const N: usize>(entries: &[Entry], documents: [(&str, String); N]) -> B
     documents.map(|(path, text)| (path.to_owned(), Bytes::from(text))).into_iter().chain(data).collect()
 }
 
+/// A directory, with a file for each image.
+#[derive(Debug)]
+struct Files(Site);
+
+impl Files {
+    fn name(entry: &Entry) -> String {
+        let (name, ending) = (entry.name.as_deref(), entry.disk_format.as_deref());
+        let words: String = entry.properties.iter().map(|(key, value)| in_name(key, value)).collect();
+        format!("{}{words}{}.{}", name.unwrap_or_default(), entry.number, ending.unwrap_or("raw"))
+    }
+}
+
+#[async_trait]
+impl Publication for Files {
+    async fn stored(&self, bytes: Bytes) -> Bytes {
+        bytes
+    }
+
+    fn publish(&self, entries: &[Entry]) {
+        let mut files: BTreeMap<String, Bytes> =
+            entries.iter().map(|entry| (Self::name(entry), entry.stored.clone())).collect();
+        // Of no files a page tells all there is, and `detail` would give an empty list: so there is always another one.
+        files.insert(String::from("another.raw"), Bytes::new());
+        let sums = [("SHA256SUMS", HashAlgorithm::Sha256), ("MD5SUMS", HashAlgorithm::Md5)];
+        let sums = sums.map(|(sums, algorithm)| {
+            let lines = files.iter().map(|(name, bytes)| format!("{}  {name}\n", hash(algorithm, bytes)));
+            (sums.to_owned(), Bytes::from(lines.collect::<String>()))
+        });
+        self.0.hold(files.into_iter().chain(sums));
+    }
+
+    fn id_of(&self, entry: &Entry) -> ImageId {
+        let key = json!([Self::name(entry), "sha256", hash(HashAlgorithm::Sha256, &entry.stored)]);
+        ImageId::derived("mirror", &key.to_string())
+    }
+}
+
 async fn simplestreams() -> Fixture {
-    let mirror = Arc::new(Mirror::start().await);
+    let mirror = Mirror::start().await;
     let formats = ["raw", "qcow2", "iso"].map(|format| (format.to_owned(), format.to_owned()));
-    let options =
-        PublishedOptions { ftypes: formats.into(), ..options(PublishedDialect::Simplestreams, &mirror) };
-    fixture(options, "simplestreams_case_", Streams(mirror)).await
+    let options = PublishedOptions {
+        ftypes: formats.into(),
+        ..options(PublishedDialect::Simplestreams, mirror.endpoint())
+    };
+    fixture(options, Shown::Behind("simplestreams_case_"), Streams(mirror)).await
 }
 
 async fn templates(packing: Packing) -> Fixture {
-    let mirror = Arc::new(Mirror::start().await);
-    let options = options(PublishedDialect::VirtBuilder, &mirror);
-    fixture(options, "virt_builder_case_", Templates { mirror, packing }).await
+    let mirror = Mirror::start().await;
+    let options = options(PublishedDialect::VirtBuilder, mirror.endpoint());
+    fixture(options, Shown::Behind("virt_builder_case_"), Templates { mirror, packing }).await
 }
 
 async fn plain_templates() -> Fixture {
@@ -276,6 +311,20 @@ async fn plain_templates() -> Fixture {
 
 async fn packed_templates() -> Fixture {
     templates(Packing::Xz).await
+}
+
+async fn files_as(look: Look) -> Fixture {
+    let site = Site::start(look).await;
+    let options = options(PublishedDialect::Directory, site.endpoint());
+    fixture(options, Shown::InNames, Files(site)).await
+}
+
+async fn files_on_a_page() -> Fixture {
+    files_as(Look::Dated).await.without_detail()
+}
+
+async fn files_in_json() -> Fixture {
+    files_as(Look::Json).await
 }
 
 mod of_simplestreams {
@@ -299,6 +348,18 @@ mod of_packed_templates {
     super::published_cases!(packed_templates, filters: [], paging: []);
 }
 
+mod of_files_on_a_page {
+    use super::files_on_a_page;
+
+    super::published_cases!(files_on_a_page, filters: [text_is_compared_byte_for_byte,], paging: []);
+}
+
+mod of_files_in_json {
+    use super::files_in_json;
+
+    super::published_cases!(files_in_json, filters: [text_is_compared_byte_for_byte,], paging: []);
+}
+
 /// The cases that a file of the suite has.
 fn cases(source: &str) -> impl Iterator<Item = &str> {
     source.lines().filter_map(|line| Some(line.strip_prefix("pub async fn ")?.split_once('(')?.0))
@@ -315,13 +376,14 @@ fn every_case_about_reading_is_run_or_left_out_for_a_reason() {
     ];
     let wanted: Vec<&str> = about_reading.into_iter().flat_map(cases).collect();
     assert!(wanted.len() > 35, "{wanted:?}");
-    let everywhere: Vec<&str> = NOWHERE.iter().map(|(case, _)| *case).collect();
-    let of_templates: Vec<&str> = NOT_OF_TEMPLATES.iter().map(|(case, _)| *case).collect();
-    for (run, left_out) in [
-        (of_simplestreams::RUN, everywhere.clone()),
-        (of_templates::RUN, [&everywhere[..], &of_templates[..]].concat()),
-        (of_packed_templates::RUN, [&everywhere[..], &of_templates[..]].concat()),
+    for (run, of_these) in [
+        (of_simplestreams::RUN, &[][..]),
+        (of_templates::RUN, NOT_OF_TEMPLATES),
+        (of_packed_templates::RUN, NOT_OF_TEMPLATES),
+        (of_files_on_a_page::RUN, NOT_OF_FILES),
+        (of_files_in_json::RUN, NOT_OF_FILES),
     ] {
+        let left_out: Vec<&str> = NOWHERE.iter().chain(of_these).map(|(case, _)| *case).collect();
         for case in &wanted {
             let (run, left_out) = (run.contains(case), left_out.contains(case));
             assert!(run != left_out, "{case} is run: {run}, and left out: {left_out}");

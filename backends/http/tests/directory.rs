@@ -16,7 +16,7 @@ use image_service::{
     ByteRange, Direction, ErrorKind, HashAlgorithm, Image, ImageId, ImageService, Query, Sort, SortKey,
     Status, Summary, Visibility, detail_by_show,
 };
-use mirror::{member, names, pass, read};
+use mirror::{check_refusals, member, names, pass, read};
 use portico_http::{Hashes, PublishedDialect, PublishedOptions, open_published};
 use site::{Look, Mood, Site, hash};
 
@@ -118,6 +118,14 @@ async fn only_a_listing_that_is_exact_gives_details_by_itself() {
             _ => assert_eq!(detail.unwrap_err().kind(), ErrorKind::NotImplemented),
         }
     }
+}
+
+#[tokio::test]
+async fn nothing_is_written_into_a_directory() {
+    let site = Site::start(Look::Dated).await;
+    site.publish(&[("a.img", "a")]);
+    let service = service(&site).await;
+    check_refusals(&*service, &only(&*service).await.id).await;
 }
 
 #[tokio::test]

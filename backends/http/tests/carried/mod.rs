@@ -1,9 +1,9 @@
 //! What the cases of the conformance suite need of a service that tells less of an image than the contract knows.
 //!
 //! Each case knows its images by a tag. A service that has no tags is seen through [`Reader`], which finds them among
-//! the properties, and images are made through [`Writer`], in another service that shares its store, which puts them
-//! there and then says what the reader shows; or by a [`publisher`], which writes them into a catalogue. A service without
-//! tags that takes writes is seen through [`tagged::Tagged`].
+//! the properties or in the names, and images are made through [`Writer`], in another service that shares its store, which
+//! puts them there and then says what the reader shows; or by a [`publisher`], which writes them into a catalogue. A service
+//! without tags that takes writes is seen through [`tagged::Tagged`].
 
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses its own part")]
 
@@ -72,42 +72,64 @@ fn property_of(tag: &str) -> String {
     })
 }
 
+/// A property as it stands in the name of an image.
+pub(crate) fn in_name(key: &str, value: &str) -> String {
+    format!("[{key}={value}]")
+}
+
+/// Where a service shows the properties that a case chose.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shown {
+    /// Among its own, with this in front of their names.
+    Behind(&'static str),
+    /// In the name of the image, each as [`in_name`] writes it.
+    InNames,
+}
+
 /// A service that is only read, with the tags that its images carry.
 #[derive(Debug)]
 pub(crate) struct Reader {
     service: Arc<dyn ImageService>,
-    /// What the service puts in front of the names of properties that a case chose.
-    prefix: &'static str,
+    shown: Shown,
 }
 
 impl Reader {
     /// Reads a service that gives properties the names that they were given.
     pub(crate) fn new(service: Arc<dyn ImageService>) -> Self {
-        Self { service, prefix: "" }
+        Self::of(service, Shown::Behind(""))
     }
 
-    /// Reads a service that puts `prefix` in front of their names.
-    pub(crate) fn behind(prefix: &'static str, service: Arc<dyn ImageService>) -> Self {
-        Self { service, prefix }
+    /// Reads a service that shows them so.
+    pub(crate) fn of(service: Arc<dyn ImageService>, shown: Shown) -> Self {
+        Self { service, shown }
     }
 
     /// The image as the case made it: its properties by their own names, and the tags that some of them are.
     fn image(&self, mut image: Image) -> Image {
-        let all = std::mem::take(&mut image.properties).into_iter();
-        image.properties = all
-            .map(|(key, value)| {
-                (key.strip_prefix(self.prefix).map_or_else(|| key.clone(), str::to_owned), value)
-            })
-            .collect();
+        match self.shown {
+            Shown::Behind(prefix) => {
+                let all = std::mem::take(&mut image.properties).into_iter();
+                let own = |key: String| key.strip_prefix(prefix).map_or_else(|| key.clone(), str::to_owned);
+                image.properties = all.map(|(key, value)| (own(key), value)).collect();
+            }
+            Shown::InNames => {
+                let words = image.name.iter().flat_map(|name| name.split('[').skip(1));
+                let words = words.filter_map(|word| word.split_once(']')?.0.split_once('='));
+                image.properties.extend(words.map(|(key, value)| (key.to_owned(), value.to_owned())));
+            }
+        }
         with_tags(image)
     }
 
-    /// The same query, to a service that has its tags in properties, and these behind a prefix.
+    /// The same query, to a service that has tags and properties where it shows them.
     fn query(&self, query: &Query) -> Query {
         let mut query = without_tags(query);
         for filter in &mut query.filters {
-            if let Filter::Property { key, .. } = filter {
-                key.insert_str(0, self.prefix);
+            if let Filter::Property { key, value } = filter {
+                match self.shown {
+                    Shown::Behind(prefix) => key.insert_str(0, prefix),
+                    Shown::InNames => *filter = Filter::NameContains(in_name(key, value)),
+                }
             }
         }
         query

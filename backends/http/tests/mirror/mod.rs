@@ -187,7 +187,8 @@ async fn walk(service: &dyn ImageService, query: &Query, limit: usize) -> Vec<Im
     panic!("a walk without an end");
 }
 
-async fn check_refusals(service: &dyn ImageService, id: &ImageId) {
+/// That nothing is found by an unknown id, and nothing written: not to the image of `id` either.
+pub(crate) async fn check_refusals(service: &dyn ImageService, id: &ImageId) {
     for unknown in ["", "..", "x", "00000000-0000-4000-8000-000000000000"] {
         let unknown = ImageId::lookup(unknown);
         assert_eq!(service.show(&admin(), &unknown).await.unwrap_err().kind(), ErrorKind::NotFound);

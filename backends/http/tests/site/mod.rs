@@ -41,6 +41,7 @@ pub(crate) enum Mood {
     Silent,
 }
 
+#[derive(Debug)]
 struct State {
     files: BTreeMap<String, (Bytes, Timestamp)>,
     look: Look,
@@ -48,6 +49,7 @@ struct State {
 }
 
 /// A site on loopback, below `/pub/`.
+#[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) server: Server,
     state: Arc<Mutex<State>>,
@@ -81,6 +83,12 @@ impl Site {
         self.state().files.insert(path.to_owned(), (bytes.into(), changed));
     }
 
+    /// Holds these files and no others, from one moment to the next.
+    pub(crate) fn hold(&self, files: impl IntoIterator<Item = (String, Bytes)>) {
+        let then = THEN.parse().unwrap();
+        self.state().files = files.into_iter().map(|(path, bytes)| (path, (bytes, then))).collect();
+    }
+
     /// Puts images there, and `SHA256SUMS` of all of them.
     pub(crate) fn publish(&self, images: &[(&str, &str)]) {
         let mut sums = String::new();
@@ -110,9 +118,9 @@ impl Site {
     }
 }
 
-pub(crate) fn hash(algorithm: HashAlgorithm, bytes: &str) -> String {
+pub(crate) fn hash(algorithm: HashAlgorithm, bytes: impl AsRef<[u8]>) -> String {
     let mut hasher = image_service::Hasher::new(algorithm);
-    hasher.update(bytes.as_bytes());
+    hasher.update(bytes.as_ref());
     hasher.finish().value
 }
 
