@@ -19,6 +19,7 @@ pub(crate) mod fuzzing;
 mod keeper;
 mod keyring;
 mod options;
+mod origin;
 mod path;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub(crate) use catalogue::{Catalogue, File, Item, Packing};
 pub(crate) use documents::{Document, Documents, Source, Wanted, http_time};
 pub(crate) use keeper::Keeper;
 pub use options::{Hashes, PublishedDialect, PublishedOptions};
+pub(crate) use origin::Origin;
 pub(crate) use path::below;
 pub(crate) use trust::{Trust, is_clearsigned};
 

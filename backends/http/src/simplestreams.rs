@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use image_service::{Error, Result, Support};
 use url::Url;
 
-use crate::published::{Dialect, Document, Documents, Item, PublishedOptions, Trust, refused};
+use crate::published::{Dialect, Document, Documents, Item, Origin, PublishedOptions, Trust, refused};
 use tree::Branch;
 
 /// Where the first document is.
@@ -43,8 +43,7 @@ pub(crate) struct Simplestreams {
 #[derive(Debug)]
 struct Reading {
     trust: Trust,
-    namespace: String,
-    owner: Option<String>,
+    origin: Origin,
     ftypes: BTreeMap<String, String>,
     datatypes: BTreeSet<String>,
     versions: Option<NonZeroUsize>,
@@ -71,8 +70,7 @@ impl Simplestreams {
     pub(crate) fn new(name: &str, options: &PublishedOptions, trust: Trust) -> Self {
         let reading = Reading {
             trust,
-            namespace: options.namespace.clone().unwrap_or_else(|| name.to_owned()),
-            owner: options.owner.clone(),
+            origin: Origin::new(name, options),
             ftypes: options.ftypes.clone(),
             datatypes: options.datatypes.iter().cloned().collect(),
             versions: options.versions,

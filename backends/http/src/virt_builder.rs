@@ -18,13 +18,11 @@ mod ini;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use image_service::{
-    HashAlgorithm, Image, ImageId, MultiHash, Properties, Result, Status, Support, Timestamp, Visibility,
-};
+use image_service::{HashAlgorithm, Image, MultiHash, Properties, Result, Support, Timestamp};
 use url::Url;
 
 use crate::published::{
-    Dialect, Document, Documents, File, Item, Packing, PublishedOptions, Trust, below, refused,
+    Dialect, Document, Documents, File, Item, Origin, Packing, PublishedOptions, Trust, below, refused,
 };
 use ini::Section;
 
@@ -46,15 +44,13 @@ pub(crate) struct VirtBuilder {
 #[derive(Debug)]
 struct Reading {
     trust: Trust,
-    namespace: String,
-    owner: Option<String>,
+    origin: Origin,
 }
 
 impl VirtBuilder {
     /// A source as `options` say, whose backend is called `name`, and whose index is trusted by `trust`.
     pub(crate) fn new(name: &str, options: &PublishedOptions, trust: Trust) -> Self {
-        let namespace = options.namespace.clone().unwrap_or_else(|| name.to_owned());
-        Self { reading: Arc::new(Reading { trust, namespace, owner: options.owner.clone() }) }
+        Self { reading: Arc::new(Reading { trust, origin: Origin::new(name, options) }) }
     }
 }
 
@@ -82,11 +78,10 @@ impl Reading {
     fn items(&self, root: &Url, document: &Document) -> Result<Vec<Item>> {
         let text = self.trust.text(document)?;
         let text = std::str::from_utf8(&text).map_err(|_| refused("the index is not UTF-8"))?;
-        let made = document.modified.map_or_else(|| Timestamp::from_second(0), Ok)?;
-        ini::sections(text)?.iter().map(|section| self.item(root, section, made)).collect()
+        ini::sections(text)?.iter().map(|section| self.item(root, section, document.modified)).collect()
     }
 
-    fn item(&self, root: &Url, section: &Section<'_>, made: Timestamp) -> Result<Item> {
+    fn item(&self, root: &Url, section: &Section<'_>, made: Option<Timestamp>) -> Result<Item> {
         let missing =
             |field: &str| refused(format_args!("the template {:?} has no {field} that is one", section.name));
         let number = |field: &str| {
@@ -106,26 +101,14 @@ impl Reading {
         };
         let disk_format = section.get("format", None).map(str::to_owned);
         let image = Image {
-            id: ImageId::derived(&self.namespace, &key(section, arch)),
             name: Some(section.name.to_owned()),
-            status: Status::Active,
-            visibility: Visibility::Public,
-            owner: self.owner.clone(),
             size: Some(size),
             virtual_size: (disk_format.as_deref() == Some("raw")).then_some(size),
             disk_format,
-            container_format: Some(String::from("bare")),
-            checksum: None,
             hash,
             hidden: section.get("hidden", None).is_some_and(|hidden| matches!(hidden, "true" | "yes" | "1")),
-            protected: false,
-            min_disk: 0,
-            min_ram: 0,
-            tags: [].into(),
-            created_at: made,
-            updated_at: made,
             properties: properties(section, arch),
-            stores: Vec::new(),
+            ..self.origin.image(&key(section, arch), made)?
         };
         Ok(Item { image, file: File { url, packing, said: None } })
     }

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use image_service::{Image, ImageId, MultiHash, Properties, Result, Status, Support, Timestamp, Visibility};
+use image_service::{Image, MultiHash, Properties, Result, Support};
 use url::Url;
 
 use super::name;
 use super::page::{Listed, Page, as_folder, url_of};
 use super::sums::{self, Hashes, Of, Sum};
 use crate::published::{
-    self, Dialect, Document, Documents, File, Item, Packing, PublishedOptions, Trust, Wanted, is_clearsigned,
-    refused,
+    self, Dialect, Document, Documents, File, Item, Origin, Packing, PublishedOptions, Trust, Wanted,
+    is_clearsigned, refused,
 };
 
 /// How many documents are fetched at a time.
@@ -41,8 +41,7 @@ pub(super) struct Reading {
     /// How many images were left out when the operator was last told.
     left_out: AtomicUsize,
     trust: Arc<Trust>,
-    namespace: String,
-    owner: Option<String>,
+    origin: Origin,
     endings: BTreeMap<String, String>,
     depth: usize,
     hashes: published::Hashes,
@@ -101,8 +100,7 @@ impl Reading {
             name: name.to_owned(),
             left_out: AtomicUsize::new(0),
             trust: Arc::new(trust),
-            namespace: options.namespace.clone().unwrap_or_else(|| name.to_owned()),
-            owner: options.owner.clone(),
+            origin: Origin::new(name, options),
             endings: options.images.clone(),
             depth: options.depth,
             hashes: options.hashes,
@@ -309,28 +307,15 @@ impl Reading {
             return Ok(None);
         }
         let (size, made) = listed.exact.unzip();
-        let made = made.map_or_else(|| Timestamp::from_second(0), Ok)?;
         let image = Image {
-            id: ImageId::derived(&self.namespace, &key(&path, &of)),
             name: Some(name.to_owned()),
-            status: Status::Active,
-            visibility: Visibility::Public,
-            owner: self.owner.clone(),
             size,
             virtual_size: size.filter(|_| disk_format == "raw"),
             disk_format: Some(disk_format.to_owned()),
-            container_format: Some(String::from("bare")),
             checksum: of.md5.as_ref().map(|hash| hash.value.clone()),
             hash: of.strong().cloned(),
-            hidden: false,
-            protected: false,
-            min_disk: 0,
-            min_ram: 0,
-            tags: [].into(),
-            created_at: made,
-            updated_at: made,
             properties: properties(&path),
-            stores: Vec::new(),
+            ..self.origin.image(&key(&path, &of), made)?
         };
         let file = File { url: folder.url(root, name)?, packing: Packing::Plain, said: listed.said.clone() };
         Ok(Some(Item { image, file }))

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use image_service::{
-    HashAlgorithm, Image, ImageId, MOST_PER_IMAGE, MultiHash, Properties, Result, Status, Timestamp,
-    Visibility,
-};
+use image_service::{HashAlgorithm, Image, MOST_PER_IMAGE, MultiHash, Properties, Result, Timestamp};
 use url::Url;
 
 use super::tree::Branch;
@@ -88,29 +85,15 @@ impl Described<'_> {
             Some(hash) => Some(hash),
             None => self.hash(HashAlgorithm::Sha256)?,
         };
-        let made = made.map_or_else(|| Timestamp::from_second(0), Ok)?;
         let unnamed = || format!("{} {}", self.product, self.version);
         Ok(Image {
-            id: ImageId::derived(&reading.namespace, &self.key(stream)),
             name: Some(self.says("pubname").map_or_else(unnamed, str::to_owned)),
-            status: Status::Active,
-            visibility: Visibility::Public,
-            owner: reading.owner.clone(),
             size: Some(size.ok_or_else(|| self.refused("has no size"))?),
-            virtual_size: None,
             disk_format: Some(disk_format.to_owned()),
-            container_format: Some(String::from("bare")),
             checksum: self.hash(HashAlgorithm::Md5)?.map(|hash| hash.value),
             hash: Some(strong.ok_or_else(|| self.refused("has neither a SHA-512 nor a SHA-256"))?),
-            hidden: false,
-            protected: false,
-            min_disk: 0,
-            min_ram: 0,
-            tags: [].into(),
-            created_at: made,
-            updated_at: made,
             properties: self.properties(stream),
-            stores: Vec::new(),
+            ..reading.origin.image(&self.key(stream), made)?
         })
     }
 
