@@ -80,6 +80,7 @@ mod reading {
     use super::read_through_v1;
 
     super::carried::reading_cases!([] read_through_v1,
+        paging: [a_position_holds_when_its_image_has_moved,],
         cancellation: [a_read_that_is_dropped_changes_nothing,],
         data: [
             the_data_comes_whole_with_the_image_as_shown,

@@ -47,6 +47,7 @@ mod of_glance_v1 {
     use super::glance_v1;
 
     super::carried::reading_cases!([] glance_v1,
+        paging: [a_position_holds_when_its_image_has_moved,],
         cancellation: [a_read_that_is_dropped_changes_nothing,],
         data: [
             the_data_comes_whole_with_the_image_as_shown,
@@ -75,6 +76,7 @@ mod of_compute_images {
     use super::compute_images;
 
     super::carried::reading_cases!([] compute_images,
+        paging: [a_position_holds_when_its_image_has_moved,],
         filters: [
             any_of_several_texts_will_do,
             numbers_are_compared,

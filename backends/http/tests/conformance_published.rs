@@ -43,11 +43,11 @@ const NOT_OF_TEMPLATES: &[(&str, &str)] = &[
 const NOT_OF_FILES: &[(&str, &str)] =
     &[("a_position_holds_when_its_image_has_moved", "a file with another name has another id")];
 
-/// One test for each case about reading that holds for every catalogue, and for those that are named; and the names of all
-/// of them.
+/// One test for each case about reading that holds for every catalogue, and for those that are named.
 macro_rules! published_cases {
     ($fixture:ident, filters: [$($filter:ident,)*], paging: [$($page:ident,)*]) => {
-        super::published_cases!(@named $fixture,
+        super::carried::reading_cases!([] $fixture,
+            paging: [$($page,)*],
             cancellation: [a_read_that_is_dropped_changes_nothing,],
             data: [
                 the_data_comes_whole_with_the_image_as_shown,
@@ -69,39 +69,7 @@ macro_rules! published_cases {
                 an_id_that_is_not_there_filters_all_out,
                 filtered_lists_are_paged_like_others,
             ],
-            list: [
-                an_image_is_listed_just_as_it_is_shown,
-                index_gives_id_and_name_of_what_detail_gives,
-                a_list_of_nothing_is_an_empty_page,
-                the_newest_come_first_if_nothing_else_is_said,
-                every_key_sorts_both_ways,
-                keys_decide_in_their_order,
-                a_list_tells_how_its_sources_fared,
-                a_list_with_a_part_missing_is_refused_on_request,
-                detail_can_be_made_of_index_and_show,
-                what_a_service_can_do_does_not_change,
-            ],
-            paging: [
-                $($page,)*
-                a_walk_with_any_limit_gives_each_image_once,
-                a_walk_in_any_order_gives_each_image_once,
-                a_walk_from_any_image_gives_what_is_behind_it,
-                nothing_is_behind_the_last_image,
-                a_position_holds_when_its_image_is_deleted,
-                what_comes_and_goes_during_a_walk_disturbs_no_other_image,
-                a_position_of_another_sort_is_invalid,
-            ],
-            show: [
-                any_unknown_id_is_missing_in_every_verb,
-                the_case_of_an_id_is_significant,
-                what_writes_answer_is_what_is_shown,
-            ],
         );
-    };
-    (@named $fixture:ident, $($group:ident: [$($case:ident,)+],)+) => {
-        pub(super) const RUN: &[&str] = &[$($(stringify!($case),)+)+];
-
-        image_service::conformance!(@groups [] $fixture, $($group: [$($case,)+],)+);
     };
 }
 use published_cases;

@@ -77,6 +77,7 @@ mod writing {
 carried::reading_cases!(
     [#[ignore = "needs a real Glance of that time, named by PORTICO_TEST_GLANCE_V1"]]
     glance_v1,
+    paging: [a_position_holds_when_its_image_has_moved,],
     cancellation: [a_read_that_is_dropped_changes_nothing,],
     data: [
         the_data_comes_whole_with_the_image_as_shown,

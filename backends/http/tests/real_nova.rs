@@ -39,6 +39,7 @@ async fn compute_images() -> Fixture {
 }
 
 carried::reading_cases!([#[ignore = "needs a real Nova, named by PORTICO_TEST_NOVA"]] compute_images,
+    paging: [a_position_holds_when_its_image_has_moved,],
     filters: [
         any_of_several_texts_will_do,
         numbers_are_compared,

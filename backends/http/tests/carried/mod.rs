@@ -11,13 +11,20 @@ pub(crate) mod publisher;
 pub(crate) mod standins;
 pub(crate) mod tagged;
 
-/// One test for each case about reading that holds for every service, and for those of more groups.
+/// One test for each case about reading that holds for every service, for those about paging that are named, and for those
+/// of more groups; and the names of all of them.
 ///
 /// What a dialect of old cannot tell of an image, such as a strong hash, the cases about it would ask for in vain: they
 /// are in no list.
 macro_rules! reading_cases {
-    ([$($attribute:tt)*] $fixture:ident, $($more:tt)*) => {
-        image_service::conformance!(@groups [$($attribute)*] $fixture,
+    (@named $attributes:tt $fixture:ident, $($group:ident: [$($case:ident,)+],)+) => {
+        #[allow(dead_code, reason = "not every test file asks what is run")]
+        pub(crate) const RUN: &[&str] = &[$($(stringify!($case),)+)+];
+
+        image_service::conformance!(@groups $attributes $fixture, $($group: [$($case,)+],)+);
+    };
+    ($attributes:tt $fixture:ident, paging: [$($page:ident,)*], $($more:tt)*) => {
+        crate::carried::reading_cases!(@named $attributes $fixture,
             list: [
                 an_image_is_listed_just_as_it_is_shown,
                 index_gives_id_and_name_of_what_detail_gives,
@@ -31,12 +38,12 @@ macro_rules! reading_cases {
                 what_a_service_can_do_does_not_change,
             ],
             paging: [
+                $($page,)*
                 a_walk_with_any_limit_gives_each_image_once,
                 a_walk_in_any_order_gives_each_image_once,
                 a_walk_from_any_image_gives_what_is_behind_it,
                 nothing_is_behind_the_last_image,
                 a_position_holds_when_its_image_is_deleted,
-                a_position_holds_when_its_image_has_moved,
                 what_comes_and_goes_during_a_walk_disturbs_no_other_image,
                 a_position_of_another_sort_is_invalid,
             ],
