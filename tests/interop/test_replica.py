@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -27,6 +28,11 @@ pytestmark = pytest.mark.portico_only("it is about the program's own commands")
 
 COUNT = int(os.environ.get("PORTICO_INTEROP_COPIES", "200"))
 SEED = 20
+# What a directory may tell after a kill: uploads that were under way were put right, and nothing else is wrong.
+PUT_RIGHT = re.compile(
+    r"\S+ +WARN portico_local::recovery: the store was not closed in order, or has been changed by others"
+    r" incoming=\d+ saving=\d+ orphans=\d+ damaged=0 strangers=0\n"
+)
 
 
 def _id(number: int) -> str:
@@ -102,8 +108,8 @@ class Copier:
         child.send_signal(signal.SIGKILL)
         child.communicate(timeout=60)
 
-    def differences(self, a: str, b: str) -> tuple[int, dict[str, Any]]:
-        code, output, errors = self.run("compare", a, b, "--both", "--format", "json")
+    def differences(self, a: str, b: str, *which: str) -> tuple[int, dict[str, Any]]:
+        code, output, errors = self.run("compare", a, b, "--both", "--format", "json", *which)
         assert code in (0, 1), errors
         return code, json.loads(output)
 
@@ -148,7 +154,7 @@ def test_all_images_arrive_complete_and_equal_though_it_is_killed_twice_each_way
         for _ in range(2):
             copier.kill_after(chance.randrange(COUNT // 20, COUNT // 3), "copy", a, b, "--jobs", "4")
         code, output, errors = copier.run("copy", a, b, "--jobs", "4")
-        assert (code, errors) == (0, ""), output[-2000:] + errors
+        assert code == 0 and (errors == "" or PUT_RIGHT.fullmatch(errors)), output[-2000:] + errors
         code, told = copier.differences(a, b)
         assert (code, told["verdict"], told["differences"]) == (0, "equal", []), told["counts"]
         assert told["counts"]["in_both"] == told["counts"]["images_in_b"] == COUNT
@@ -172,16 +178,18 @@ def test_an_id_that_glance_has_deleted_is_told_and_other_data_is_left_alone(
 ) -> None:
     assert world.binary is not None
     copier = Copier(world.binary, world.home / "copier", glances)
-    target = Wire(glances["target"].endpoint)
-    gone, other = _id(1), str(uuid.uuid4())
+    source, target = (Wire(glances[name].endpoint) for name in ("source", "target"))
+    gone, other = str(uuid.uuid4()), str(uuid.uuid4())
+    for wire, data in ((source, b"ours"), (target, b"theirs")):
+        for image in (gone, other):
+            wire.create({"id": image, "name": "at odds", "disk_format": "raw", "container_format": "bare"})
+            wire.upload(image, data).expect(204)
     target.forget(gone)
-    for wire, data in ((Wire(glances["source"].endpoint), b"ours"), (target, b"theirs")):
-        wire.create({"id": other, "name": "other", "disk_format": "raw", "container_format": "bare"})
-        wire.upload(other, data).expect(204)
-    code, output, errors = copier.run("copy", "source", "target")
+    which = ("--name", "at odds")
+    code, output, errors = copier.run("copy", "source", "target", *which)
     assert (code, errors) == (1, ""), errors
     assert f"failed {gone}" in output and "deleted there" in output
     assert f"not copied {other}" in output and "other data there" in output
     assert target.get(f"/v2/images/{other}/file").body == b"theirs"
-    code, told = copier.differences("source", "target")
+    code, told = copier.differences("source", "target", *which)
     assert code == 1 and sorted(one["kind"] for one in told["differences"]) == ["content", "missing"]
