@@ -35,6 +35,9 @@
 //! * Images are never shown once they are deleted: `changes-since` finds none of these, and an administrator's
 //!   `deleted=true` finds nothing. Hidden images are not listed. An image that is being imported is `saving`.
 //! * An image without an owner is listed to everyone, as in v2.
+//! * A backend that goes by the caller's own token lists to an administrator what that token may see, also where Glance
+//!   would take the administrator for a user.
+//! * A location whose data cannot be had is 404, whatever the reason.
 //! * A bad `min_disk` in a query is 400, where Glance lists nothing, and an unknown operator too, where it answers 500.
 //! * An image of no bytes has the checksum of no bytes, and `/v1` answers at once what Glance has clients ask `/v1/` for.
 //! * Times that a client gives are checked and not kept.

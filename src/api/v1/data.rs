@@ -229,21 +229,38 @@ pub(super) async fn copy(call: &Call, id: &ImageId, url: String, store: Option<S
     Ok(())
 }
 
-/// Makes a queued image active, whose data lies at a URL.
-pub(super) async fn locate(call: &Call, image: &Image, url: String, said: &Said) -> Result<Image, Fault> {
-    let power = locations(call, &url)?;
-    let mut known = Known { checksum: said.checksum.clone(), ..Known::default() };
-    if let Some(size) = said.size.filter(|size| *size > 0) {
-        // What lies there is not read.
-        let stored = power.open(&call.context, image, &url).await?.size;
-        if stored.is_some_and(|stored| stored != size) {
-            let stored = stored.unwrap_or_default();
-            return Err(Fault::conflict(format!(
-                "Provided image size must match the stored image size. (provided size: {size}, stored size: {stored})"
-            )));
-        }
-        known.size = Some(size);
+/// What lies at a URL and is to be the data of `image`, looked at before anything is made or changed. It is not read.
+///
+/// # Errors
+/// 404 if it cannot be had; 409 if it is not of the size that is said.
+pub(super) async fn look(call: &Call, image: &Image, url: String, said: &Said) -> Result<NewLocation, Fault> {
+    let opened = locations(call, &url)?.open(&call.context, image, &url).await;
+    let stored = opened.map_err(absent)?.size;
+    let size = said.size.filter(|size| *size > 0);
+    if let (Some(size), Some(stored)) = (size, stored)
+        && size != stored
+    {
+        return Err(Fault::conflict(format!(
+            "Provided image size must match the stored image size. (provided size: {size}, stored size: {stored})"
+        )));
     }
+    let known = Known { checksum: said.checksum.clone(), size: size.or(stored), ..Known::default() };
     let location = Location { url, metadata: BTreeMap::new(), store: None };
-    Ok(power.add(&call.context, &image.id, NewLocation { location, at: None, known }).await?)
+    Ok(NewLocation { location, at: None, known })
+}
+
+/// What is at a location is looked for where the client says: if it is not there, that is what is not found.
+fn absent(error: Error) -> Fault {
+    let status = (error.kind() == ErrorKind::Invalid).then_some(StatusCode::NOT_FOUND);
+    let fault = Fault::from(error);
+    match status {
+        Some(status) => fault.with_status(status),
+        None => fault,
+    }
+}
+
+/// Makes a queued image active, whose data lies elsewhere.
+pub(super) async fn locate(call: &Call, id: &ImageId, new: NewLocation) -> Result<Image, Fault> {
+    let power = locations(call, &new.location.url)?;
+    Ok(power.add(&call.context, id, new).await?)
 }

@@ -4,7 +4,9 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{HeaderName, LOCATION};
 use http::{HeaderMap, StatusCode};
-use image_service::{ErrorKind, Image, ImageId, NewImage, Status, Upload, Visibility};
+use image_service::{
+    ErrorKind, Image, ImageChange, ImageId, NewImage, Status, Timestamp, Upload, Visibility,
+};
 use percent_encoding::utf8_percent_encode;
 use serde_json::json;
 
@@ -77,8 +79,10 @@ async fn make(call: &Call, said: &Said, image: NewImage, data: Data) -> Result<I
         }
         Data::Location(url) => {
             call.admit(Purpose::Upload).await?;
+            let draft = image.clone().into_image(&call.context.caller, Timestamp::now())?;
+            let found = data::look(call, &draft, url, said).await?;
             let image = record(call, image, None).await?;
-            let located = data::locate(call, &image, url, said).await;
+            let located = data::locate(call, &image.id, found).await;
             kept(call, &image, located).await
         }
     }
@@ -98,11 +102,20 @@ async fn record(call: &Call, image: NewImage, data: Option<Upload>) -> Result<Im
 /// Leaves no record behind of an image whose data cannot come.
 async fn kept(call: &Call, image: &Image, outcome: Result<Image, Fault>) -> Result<Image, Fault> {
     if outcome.is_err()
-        && let Err(error) = call.service().delete(&call.context, &image.id).await
+        && let Err(error) = discard(call, image).await
     {
         tracing::warn!(cause = error.chain(), "an image without data is left behind");
     }
     outcome
+}
+
+async fn discard(call: &Call, image: &Image) -> Result<(), image_service::Error> {
+    let (service, context) = (call.service(), &call.context);
+    if image.protected {
+        let change = ImageChange { protected: Some(false), ..ImageChange::default() };
+        service.update(context, &image.id, change, None).await?;
+    }
+    service.delete(context, &image.id).await
 }
 
 /// Changes an image, and gives it data if any comes.
@@ -151,14 +164,18 @@ async fn apply(call: &Call, said: &Said, image: Image, purge: Purge, data: Data)
         Data::Location(_) => call.admit(Purpose::Upload).await?,
         Data::None => {}
     }
+    let found = match &data {
+        Data::Location(url) => Some(data::look(call, &image, url.clone(), said).await?),
+        _ => None,
+    };
     let image = match change.is_empty() {
         true => image,
         false => service.update(context, id, change, None).await?,
     };
-    match data {
-        Data::Copy(url) => data::copy(call, &image.id, url, store).await.map(|()| image),
-        Data::Location(url) => data::locate(call, &image, url, said).await,
-        Data::None | Data::Here(_) => Ok(image),
+    match (data, found) {
+        (Data::Copy(url), _) => data::copy(call, &image.id, url, store).await.map(|()| image),
+        (_, Some(found)) => data::locate(call, &image.id, found).await,
+        _ => Ok(image),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Data that lies elsewhere: fetched once, or left there.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ struct World {
 
 /// A store of data, one of locations, and imports.
 async fn world() -> World {
+    world_of(imports::Settings::default()).await
+}
+
+async fn world_of(bounds: imports::Settings) -> World {
     let (web, served) = web().await;
     let backend = |name: &str, service| Backend {
         name: name.into(),
@@ -35,7 +40,7 @@ async fn world() -> World {
     let allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
     let fetch =
         portico_fetch::Settings { ports: Vec::new(), allow_networks, ..portico_fetch::Settings::default() };
-    let bounds = imports::Settings { web: fetch, ..imports::Settings::default() };
+    let bounds = imports::Settings { web: fetch, ..bounds };
     let (journal, staging) = (directory.path().join(FILE), directory.path().join(STAGING));
     let imports = Imports::open(journal, staging, Arc::clone(&service), bounds).await.unwrap();
     let door = Door::before(service, settings(), |front| front.with_imports(Some(imports)));
@@ -131,8 +136,37 @@ async fn a_source_that_cannot_be_had_is_refused_and_leaves_no_image_behind() {
     let formless = saying(crate::door::post("/v1/images"), &[("x-glance-api-copy-from", &url)]);
     assert_eq!(world.door.ask(formless).await.expect(400).text(), "Disk format is not specified.");
     world.served.clear();
-    world.door.ask(new(&[("x-image-meta-location", &url)])).await.expect(400);
+    let protected = [("x-image-meta-location", url.as_str()), ("x-image-meta-protected", "True")];
+    world.door.ask(new(&protected)).await.expect(404);
+    // With a size there is still nothing there.
+    let sized = [("x-image-meta-location", url.as_str()), ("x-image-meta-size", "3")];
+    world.door.ask(new(&sized)).await.expect(404);
     assert_eq!(world.door.ask(get("/v1/images")).await.json(), json!({"images": []}));
+}
+
+#[tokio::test]
+async fn an_import_that_is_refused_leaves_not_even_a_protected_image_behind() {
+    let world =
+        world_of(imports::Settings { waiting: NonZeroUsize::MIN, ..imports::Settings::default() }).await;
+    let url = world.served.put_stream(Box::pin(futures::stream::pending()));
+    let first = id_of(&world.door.ask(new(&[("x-glance-api-copy-from", &url)])).await.expect(201));
+    let said = [("x-glance-api-copy-from", url.as_str()), ("x-image-meta-protected", "True")];
+    world.door.ask(new(&said)).await.expect(503);
+    let left = world.door.ask(get("/v1/images")).await.json();
+    assert_eq!((left["images"].as_array().unwrap().len(), &left["images"][0]["id"]), (1, &json!(first)));
+}
+
+#[tokio::test]
+async fn a_location_that_cannot_be_had_changes_nothing_of_an_image() {
+    let world = world().await;
+    let url = world.served.put("abc");
+    let later = queued(&world.door, &[("x-image-meta-property-colour", "red")]).await;
+    let wrong = put(path(&later)).header("x-image-meta-location", &url).header("x-image-meta-size", "4");
+    world.door.ask(wrong).await.expect(409);
+    world.served.clear();
+    world.door.ask(put(path(&later)).header("x-image-meta-location", &url)).await.expect(404);
+    let shown = super::shown(&world.door, &later).await;
+    assert_eq!(shown.header("x-image-meta-property-colour"), Some("red"));
 }
 
 #[tokio::test]
