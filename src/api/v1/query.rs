@@ -131,14 +131,14 @@ fn changes_since(value: &str) -> Result<Filter, Fault> {
 
 /// Whose images an administrator means. What others say of it has no meaning.
 fn whose(value: Option<&str>, caller: &Caller) -> Result<(View, Option<Filter>), Fault> {
+    if !caller.is_admin() {
+        return Ok((View::Own, None));
+    }
     let is_public = match value {
         None => Some(true),
         Some(value) if value.eq_ignore_ascii_case("none") => None,
         Some(value) => Some(truth(value).ok_or_else(|| bad("is_public", value))?),
     };
-    if !caller.is_admin() {
-        return Ok((View::Own, None));
-    }
     Ok(match is_public {
         Some(true) => (View::User, None),
         None => (View::Own, None),
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(of("is_public=1"), (View::User, false));
         assert_eq!(of("is_public=None"), (View::Own, false));
         assert_eq!(of("is_public=False"), (View::Own, true));
-        for query in ["", "is_public=none", "is_public=false"] {
+        for query in ["", "is_public=none", "is_public=false", "is_public=maybe"] {
             let listing = listing(query, &Caller::member_of("a")).unwrap();
             assert_eq!((listing.view, listing.query.filters), (View::Own, vec![Filter::Hidden(false)]));
         }
@@ -312,7 +312,7 @@ mod tests {
             ("sort_dir=up", "Unsupported sort_dir. Acceptable values: asc, desc"),
             ("name=a:b", "name: Unable to filter by unknown operator 'a'."),
         ] {
-            let fault = listing(query, &Caller::member_of("a")).unwrap_err();
+            let fault = listing(query, &Caller::administrator()).unwrap_err();
             assert_eq!((fault.status().as_u16(), fault.message()), (400, message), "{query}");
         }
         let fault = listing("sort_key=owner", &Caller::member_of("a")).unwrap_err();

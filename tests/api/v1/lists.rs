@@ -127,12 +127,13 @@ async fn every_filter_finds_what_it_names() {
     ] {
         assert_eq!(sorted(&door, query, "a").await, expected, "{query}");
     }
-    for query in
-        ["size_min=x", "limit=-1", "limit=x", "sort_key=owner", "sort_dir=up", "protected=x", "is_public=x"]
-    {
+    for query in ["size_min=x", "limit=-1", "limit=x", "sort_key=owner", "sort_dir=up", "protected=x"] {
         door.ask(get(format!("/v1/images?{query}"))).await.expect(400);
         door.ask(get(format!("/v1/images/detail?{query}"))).await.expect(400);
     }
+    // What others than administrators say of it is not even read.
+    door.ask(get("/v1/images?is_public=x")).await.expect(200);
+    door.ask(get("/v1/images?is_public=x").by(ADMIN)).await.expect(400);
 }
 
 /// The names in the order of a walk by marker, in pages of so many.
