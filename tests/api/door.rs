@@ -20,7 +20,7 @@ use crate::paper;
 pub(crate) const PATCH: &str = "application/openstack-images-v2.1-json-patch";
 pub(crate) const OCTETS: &str = "application/octet-stream";
 
-/// Believes the header `x-caller`: `project:role,role`.
+/// Believes the header `x-caller`: `project:role,role`. An empty project is none.
 #[derive(Debug)]
 struct Believing;
 
@@ -34,7 +34,8 @@ impl Auth for Believing {
         let caller = headers.get("x-caller").ok_or_else(refusal)?.to_str().map_err(|_| refusal())?;
         let (project, roles) = caller.split_once(':').unwrap_or((caller, "member,reader"));
         let roles: BTreeSet<String> = roles.split(',').map(str::to_owned).collect();
-        Ok(Caller { project: Some(project.to_owned()), roles, ..Caller::default() })
+        let project = Some(project.to_owned()).filter(|project| !project.is_empty());
+        Ok(Caller { project, roles, ..Caller::default() })
     }
 }
 

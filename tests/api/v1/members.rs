@@ -97,6 +97,9 @@ async fn only_whoever_owns_the_image_says_who_its_members_are() {
     for ask in [put(members(&id, "/c")), delete(members(&id, "/b")), all(&id, &[])] {
         assert_eq!(door.ask(ask.by("b")).await.expect(404).text(), "No permission to share that image");
     }
+    for ask in [put(members(&id, "/c")), delete(members(&id, "/b")), all(&id, &[])] {
+        door.ask(ask.by("")).await.expect(401);
+    }
     door.ask(put(members(&id, "/c")).by(ADMIN)).await.expect(204);
     assert_eq!(listed(&door, &id, ADMIN).await, ["b", "c"]);
 }
