@@ -13,7 +13,8 @@
 //! * **Members** see an image at once and in every list: the API knows no answer of theirs, so each is `accepted`, with
 //!   the times of the image. An answer other than that is `NotImplemented`.
 //! * **Properties** stay when others are changed. To remove one, all that are to stay are sent, and the server is told to
-//!   drop the rest: what somebody else adds in that moment is lost.
+//!   drop the rest: what somebody else adds in that moment is lost. So none can be removed (`Invalid`) from an image that
+//!   has one which headers do not bring back as it is. That is asked for first, by a write that changes nothing but `updated_at`.
 //!
 //! As a `none`, `token` or `keystone` service the server takes everyone for an administrator, and tenancy is enforced
 //! here (`tenancy`). With `caller` it sees the caller's own token and decides by itself. Ids are UUIDs, as they are since

@@ -69,9 +69,12 @@ fn headers(record: &Value) -> Vec<(String, String)> {
 
 fn shown(record: &Value, body: Body) -> Response {
     let mut response = reply(200, &[], body);
+    // What cannot stand in a header is not in one.
     for (name, value) in headers(record) {
-        let name: axum::http::HeaderName = name.parse().unwrap();
-        response.headers_mut().insert(name, value.parse().unwrap());
+        let name = name.parse::<axum::http::HeaderName>();
+        if let (Ok(name), Ok(value)) = (name, value.trim().parse()) {
+            response.headers_mut().insert(name, value);
+        }
     }
     response
 }
@@ -231,6 +234,42 @@ async fn a_property_that_is_set_leaves_the_others_and_one_that_goes_takes_none_w
     let rename = ImageChange { name: Some(None), ..ImageChange::default() };
     let changed = glance.update(&admin(), &one, rename, None).await.unwrap();
     assert_eq!((changed.name, changed.properties.len()), (None, 2));
+}
+
+#[tokio::test]
+async fn no_property_goes_while_another_would_be_lost_or_become_something_else_by_it() {
+    for (key, value, what) in [
+        ("trait:HW_CPU", "required", "'trait:HW_CPU'"),
+        ("OS_Type", "linux", "'OS_Type'"),
+        ("os-type", "linux", "'os-type'"),
+        ("blank", " a", "property-blank"),
+        ("lines", "a\nb", "property-lines"),
+    ] {
+        let mut image = record(1);
+        image["properties"] = json!({"kernel_id": "k", key: value});
+        let server = of_one(image.clone()).await;
+        let (glance, one) = (glance(&server).await, ImageId::lookup(id(1)));
+        let error = glance.update(&admin(), &one, property("kernel_id", None), None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{key}");
+        assert!(error.message().contains(what), "{key}: {error}");
+        let changes = server.calls().into_iter().filter(|call| call.method == Method::PUT);
+        for call in changes {
+            assert_eq!(
+                meta(&call.headers),
+                [("x-glance-registry-purge-props".into(), "false".into())].into()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_property_goes_by_the_name_that_it_is_shown_under() {
+    let mut image = record(1);
+    image["properties"] = json!({"OS_Type": "linux", "arch": "x86"});
+    let server = of_one(image).await;
+    let (glance, one) = (glance(&server).await, ImageId::lookup(id(1)));
+    let changed = glance.update(&admin(), &one, property("os_type", None), None).await.unwrap();
+    assert_eq!(changed.properties, [("arch".to_owned(), "x86".to_owned())].into());
 }
 
 #[tokio::test]

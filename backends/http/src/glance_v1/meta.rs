@@ -7,6 +7,8 @@
 use image_service::{Edit, Error, Image, ImageChange, ImageId, NewImage, Properties, Result, Visibility};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::wire;
+
 /// Whether the server is to drop the properties that are not sent.
 const PURGE: HeaderName = HeaderName::from_static("x-glance-registry-purge-props");
 
@@ -48,11 +50,21 @@ pub(super) fn creation(new: &NewImage, id: &ImageId, owner: &Edit<String>) -> Re
     Ok(headers)
 }
 
-/// The headers that make `change` in `image`, but for its status. `None` if that is nothing.
+/// Whether `change` takes a property away that `image` has.
+pub(super) fn removes(change: &ImageChange, image: &Image) -> bool {
+    change.properties.iter().any(|(key, value)| value.is_none() && image.properties.contains_key(key))
+}
+
+/// The headers that make `change` in `image`, but for its status. `None` if that is nothing. `held` are the properties
+/// as the server holds them, if one is to go.
 ///
 /// # Errors
 /// `Invalid` for what the server would hold otherwise, or could not keep as it is.
-pub(super) fn change(change: &ImageChange, image: &Image) -> Result<Option<HeaderMap>> {
+pub(super) fn change(
+    change: &ImageChange,
+    image: &Image,
+    held: Option<&Properties>,
+) -> Result<Option<HeaderMap>> {
     if change.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
         return Err(unknown("tags"));
     }
@@ -78,11 +90,11 @@ pub(super) fn change(change: &ImageChange, image: &Image) -> Result<Option<Heade
             put(&mut headers, attribute, &size.to_string())?;
         }
     }
-    let purge = change_properties(&mut headers, change, image)?;
-    if headers.is_empty() && purge == Purge::No {
+    change_properties(&mut headers, change, held)?;
+    if headers.is_empty() && held.is_none() {
         return Ok(None);
     }
-    headers.insert(PURGE, HeaderValue::from_static(if purge == Purge::Yes { "true" } else { "false" }));
+    headers.insert(PURGE, HeaderValue::from_static(if held.is_some() { "true" } else { "false" }));
     Ok(Some(headers))
 }
 
@@ -103,30 +115,27 @@ pub(super) fn data(size: Option<u64>) -> HeaderMap {
     headers
 }
 
-fn keeping() -> HeaderMap {
+/// The headers of a request that changes nothing.
+pub(super) fn keeping() -> HeaderMap {
     HeaderMap::from_iter([(PURGE, HeaderValue::from_static("false"))])
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purge {
-    Yes,
-    No,
-}
-
-/// Puts the properties that must be sent: those that change, or, if one is to go, all that are to stay.
-fn change_properties(headers: &mut HeaderMap, change: &ImageChange, image: &Image) -> Result<Purge> {
-    let goes =
-        |(key, value): (&String, &Option<String>)| value.is_none() && image.properties.contains_key(key);
+/// Puts the properties that must be sent: those that change and, if one is to go, all that are to stay. What no header
+/// can bring back as it is held would be lost, so nothing goes then.
+fn change_properties(headers: &mut HeaderMap, change: &ImageChange, held: Option<&Properties>) -> Result<()> {
+    let stays = |(key, _): &(&String, &String)| !change.properties.contains_key(&wire::shown_key(key));
+    let stay = held.into_iter().flatten().filter(stays);
+    put_properties(headers, &stay.map(|(key, value)| (key.clone(), value.clone())).collect()).map_err(
+        |error| {
+            let message = format!(
+                "no property can be removed while all the others cannot be sent again: {}",
+                error.message()
+            );
+            Error::invalid(message).with_source(error)
+        },
+    )?;
     let set = change.properties.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
-    if !change.properties.iter().any(goes) {
-        put_properties(headers, &set.collect())?;
-        return Ok(Purge::No);
-    }
-    let mut all = image.properties.clone();
-    all.retain(|key, _| !change.properties.contains_key(key));
-    all.extend(set);
-    put_properties(headers, &all)?;
-    Ok(Purge::Yes)
+    put_properties(headers, &set.collect())
 }
 
 fn put_formats(headers: &mut HeaderMap, change: &ImageChange, image: &Image) -> Result<()> {

@@ -83,6 +83,11 @@ pub(super) fn image(body: &[u8]) -> Result<Image> {
     image_of(read::<One>(body)?.image)
 }
 
+/// Reads the properties out of the body that answers a write, by the names that the server holds them under.
+pub(super) fn held_properties(body: &[u8]) -> Result<Properties> {
+    Ok(texts(read::<One>(body)?.image.properties).collect())
+}
+
 /// Reads the body of a list of members: the projects.
 pub(super) fn members(body: &[u8]) -> Result<Vec<String>> {
     Ok(read::<Members>(body)?.members.into_iter().map(|member| member.member_id).collect())
@@ -170,11 +175,19 @@ fn image_of(record: Record) -> Result<Image> {
 }
 
 fn properties(all: BTreeMap<String, Value>) -> Properties {
-    let text = |(key, value): (String, Value)| match value {
-        Value::String(value) => Some((key.to_lowercase(), value)),
+    texts(all).map(|(key, value)| (shown_key(&key), value)).collect()
+}
+
+/// The name that a property is shown by, whatever the server holds it under.
+pub(super) fn shown_key(key: &str) -> String {
+    key.to_lowercase()
+}
+
+fn texts(all: BTreeMap<String, Value>) -> impl Iterator<Item = (String, String)> {
+    all.into_iter().filter_map(|(key, value)| match value {
+        Value::String(value) => Some((key, value)),
         _ => None,
-    };
-    all.into_iter().filter_map(text).collect()
+    })
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {

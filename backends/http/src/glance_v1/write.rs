@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_service::{
-    Context, Error, ErrorKind, Image, ImageChange, ImageId, NewImage, Result, Status, Timestamp, Upload,
-    access,
+    Context, Error, ErrorKind, Image, ImageChange, ImageId, NewImage, Properties, Result, Status, Timestamp,
+    Upload, access,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
@@ -141,7 +141,11 @@ pub(super) async fn update(
     if change.status.is_some_and(|status| status != before.status) {
         return Err(Error::not_implemented("deactivating and reactivating images"));
     }
-    let changed = match meta::change(&change, &before)? {
+    let held = match meta::removes(&change, &before) {
+        true => Some(held(&glance, &context, &id).await?),
+        false => None,
+    };
+    let changed = match meta::change(&change, &before, held.as_ref())? {
         Some(headers) => apply(&glance, &context, &id, &change, headers).await?,
         None => before,
     };
@@ -149,6 +153,17 @@ pub(super) async fn update(
         Some(data) => send(&glance, &context, &id, data, &gone).await,
         None => Ok(changed),
     }
+}
+
+/// The properties of an image as the server holds them, which headers do not tell: only the answer to a write does, so
+/// one that changes nothing is sent.
+async fn held(glance: &Glance, context: &Context, id: &ImageId) -> Result<Properties> {
+    let url = glance.image_url(id, &[])?;
+    let reply = glance.upstream.write_headers(context, Method::PUT, url, meta::keeping()).await?;
+    if reply.status != StatusCode::OK {
+        return Err(glance.refusal(Asked::Change, id.as_str(), &reply));
+    }
+    wire::held_properties(&reply.body)
 }
 
 async fn apply(
