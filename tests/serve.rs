@@ -234,6 +234,7 @@ fn requests_are_answered_while_the_log_cannot_be_written() {
     write!(stream, "GET /v2/images HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);
+    assert_eq!(child.try_wait().unwrap(), None, "somebody else has the port");
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(read.is_ok() && answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -292,7 +293,7 @@ fn a_client_that_sends_its_head_too_slowly_is_cut() {
 
 #[test]
 fn an_upload_that_stands_still_is_cut_and_leaves_nothing() {
-    let service = Service::start("[limits]\nidle = \"100ms\"\n");
+    let service = Service::start("[limits]\nidle = \"1s\"\n");
     let record = br#"{"id": "deb1c5a2-7f36-4c1d-9d0c-0a4a3f6ac1de", "disk_format": "raw", "container_format": "bare"}"#;
     assert_eq!(service.ask("POST /v2/images HTTP/1.1\r\nContent-Type: application/json\r\n", record).0, 201);
     let mut stalled = service.connect();

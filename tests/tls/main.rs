@@ -7,7 +7,7 @@ mod authority;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use authority::{Authority, Pair};
 use axum::Router;
@@ -118,7 +118,13 @@ async fn new_connections_get_the_new_certificate_and_open_ones_go_on() {
 async fn files_that_have_changed_are_found_by_looking() {
     let (old, new) = (Authority::new(), Authority::new());
     let running = Running::new(&old.certify("images.test"));
+    let files = files(running.directory.path());
     write(running.directory.path(), &new.certify("images.test"));
+    // Where the clock of files is coarse, both pairs could else be of one time.
+    for file in [files.certificate, files.key] {
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
+    }
     let client = running.client(&new);
     let found = async {
         while running.ask(&client, "images.test").await.is_err() {

@@ -117,7 +117,7 @@ async fn data_that_stops_coming_ends_in_an_error() {
         answer(200, &image)
     })
     .await;
-    let glance = glance(Options { idle_timeout: SHORT, ..options(server.address) }).await;
+    let glance = glance(Options { idle_timeout: 10 * SHORT, ..options(server.address) }).await;
     let data = glance.get(&admin(), &one(), None).await.unwrap().data.unwrap();
     let mut stream = data.into_stream();
     assert_eq!(stream.next().await.unwrap().unwrap(), "0123");

@@ -22,7 +22,7 @@ fn options(directory: &TempDir) -> Options {
         fetch: Settings {
             ports: Vec::new(),
             allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
-            answer_timeout: Duration::from_millis(300),
+            answer_timeout: Duration::from_secs(1),
             ..Settings::default()
         },
         patience: Duration::from_secs(5),
