@@ -121,7 +121,7 @@ class Keystone(Process):
     def environment(self) -> Mapping[str, str]:
         return {"OS_KEYSTONE_CONFIG_DIR": str(self.directory), "OS_KEYSTONE_CONFIG_FILES": "keystone.conf"}
 
-    def start(self, within: float = 120.0) -> None:
+    def start(self, within: float = 180.0) -> None:
         """Starts it and returns once it answers and knows its first users."""
         if not self._bootstrapped:
             self._bootstrap()
@@ -195,23 +195,41 @@ control_socket_disable = True
 
     def _meet(self) -> None:
         """Looks up or makes the first users."""
+        self._log_in()
+        self._service = self.user("service", "service", "service")
+        # To ask about anybody's limits.
+        self.grant_system(self._service, "reader")
+
+    def _log_in(self) -> None:
         password = self._passwords["admin"]
         who = {"user": {"name": "admin", "domain": {"id": DOMAIN}, "password": password}}
         scope = {"project": {"name": "admin", "domain": {"id": DOMAIN}}}
         self._admin_token, told = self._authenticate({"methods": ["password"], "password": who}, scope)
         self._admin = User("admin", told["user"]["id"], "admin", told["project"]["id"], password)
-        self._service = self.user("service", "service", "service")
-        # To ask about anybody's limits.
-        self.grant_system(self._service, "reader")
 
     # What it is told.
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
         """Asks the API under /v3 as the administrator, or with `token`, and gives the decoded answer."""
-        status, _, answer = self._send(method, path, body, {"X-Auth-Token": token or self._admin_token})
+        if token is None:
+            status, answer = self._as_administrator(method, path, body)
+        else:
+            status, _, answer = self._send(method, path, body, {"X-Auth-Token": token})
         if not 200 <= status < 300:
             raise Refused(status, answer)
         return json.loads(answer) if answer else None
+
+    def _as_administrator(
+        self, method: str, path: str, body: Any, more: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Asks with the administrator's token, and once again with a new one when it has ended."""
+        for _ in range(2):
+            headers = {"X-Auth-Token": self._admin_token, **(more or {})}
+            status, _, answer = self._send(method, path, body, headers)
+            if status != 401:
+                break
+            self._log_in()
+        return status, answer
 
     def _send(
         self, method: str, path: str, body: Any, headers: Mapping[str, str]
@@ -274,8 +292,7 @@ control_socket_disable = True
 
     def revoke(self, token: str) -> None:
         """Makes a token worthless before its time."""
-        headers = {"X-Auth-Token": self._admin_token, "X-Subject-Token": token}
-        status, _, body = self._send("DELETE", "/auth/tokens", None, headers)
+        status, body = self._as_administrator("DELETE", "/auth/tokens", None, {"X-Subject-Token": token})
         if status != 204:
             raise Refused(status, body)
 

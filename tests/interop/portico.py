@@ -78,7 +78,7 @@ options = {{}}
                 f"""[[backend]]
 name = "{name}"
 kind = "http"
-deadline = "{"60s" if self.alone else "5s"}"
+deadline = "{"60s" if self.alone else "15s"}"
 options = {{ dialect = "glance-v2", endpoint = "{endpoint}", auth = {{ kind = "none" }} }}
 """
             )

@@ -94,7 +94,7 @@ class Process:
         """What it needs in its environment beyond a path."""
         return {}
 
-    def start(self, within: float = 60.0) -> None:
+    def start(self, within: float = 180.0) -> None:
         """Starts it and returns once it answers its health check."""
         if self._child is not None:
             raise RuntimeError(f"{self.name} runs already")

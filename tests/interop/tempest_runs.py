@@ -39,7 +39,7 @@ def configuration(scene: Scene) -> str:
         "enforce_scope": {"glance": True},
         "image": {
             "region": REGION,
-            "build_timeout": 30,
+            "build_timeout": 120,
             "http_image": scene.files.url("disk.raw"),
             "http_qcow2_image": scene.files.url("disk.qcow2"),
         },

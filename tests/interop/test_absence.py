@@ -115,5 +115,5 @@ def test_a_glance_that_hangs_does_not_hang_the_rest(world: World, front: Wire) -
         reply = front.get("/v2/images").expect(200)
         took = time.monotonic() - begun
         assert states(reply.headers)["paris"] != "ok"
-        assert took < 8, f"a deadline of 5 s let the answer take {took:.1f} s"
+        assert took < 30, f"a deadline of 15 s let the answer take {took:.1f} s"
         walk.by_next(front, [("limit", "100")]).check(others, walk.NEWEST_FIRST)

@@ -14,7 +14,7 @@ from world import World
 
 def test_a_glance_goes_refuses_returns_and_remembers(world: World, tmp_path: Path) -> None:
     glance = Glance("spare", tmp_path, free_port(), world.glance_venv, "gunicorn", page_cap=2)
-    wire = Wire(glance.endpoint, timeout=1)
+    wire = Wire(glance.endpoint)
     try:
         glance.start()
         kept = {wire.create({"name": name})["id"] for name in ("a", "b", "c")}
@@ -25,6 +25,7 @@ def test_a_glance_goes_refuses_returns_and_remembers(world: World, tmp_path: Pat
         glance.start()
         assert all(wire.show(image_id)["status"] == "queued" for image_id in kept)
         glance.freeze()
+        wire.timeout = 1
         with pytest.raises(TimeoutError):
             wire.get("/v2/images")
         glance.thaw()

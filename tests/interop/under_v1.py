@@ -114,7 +114,7 @@ swift = false
 [image]
 http_image = {scene.files.url("disk.raw")}
 region = {REGION}
-build_timeout = 30
+build_timeout = 120
 [image-feature-enabled]
 api_v1 = true
 api_v2 = true
