@@ -26,8 +26,8 @@
 //! * Where Nova answers 500 this does not: a `block_device_mapping` or `mappings` that is no JSON is shown as the text
 //!   that it is, an image that cannot be deleted just now is 409, an image service that is silent 503.
 //! * `alternate` links lead to the image in v2, and Nova's nowhere: they lack the version.
-//! * A list without a limit has at most `pages.largest` images, and a link to the next page then. Nova lists all there
-//!   are.
+//! * A list without a limit, or with a larger one, has at most `pages.largest` images, and a link to the next page then.
+//!   Nova lists all there are.
 //! * `status` finds the images that are shown so, `SAVING` also those that wait for data. The words of the Image API go
 //!   too.
 //! * `property-` is taken from the name of a property once. Nova takes every one of these letters away, so that it
@@ -44,6 +44,7 @@
 //!   lets all pass if none is good.
 //! * Whoever has no project may name any in the path.
 //! * The documents of the version need no token below `/v2.1/{project}/` either, and are got by `GET` and `HEAD` alone.
+//! * A parameter that is no text once it is decoded is 400, also where nobody knows the parameter: Nova ignores it.
 //! * What is wrong with a body or a query is told in other words, and answers are `application/json` whatever `Accept`
 //!   says.
 

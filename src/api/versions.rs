@@ -149,7 +149,7 @@ impl Major {
         match self {
             Self::V1 => "v1",
             Self::V2 => "v2",
-            Self::Compute(_) => "v2.1",
+            Self::Compute(spelling) => spelling.segment(),
         }
     }
 }

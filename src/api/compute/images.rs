@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::StatusCode;
 use image_service::ImageId;
-use serde_json::json;
+use serde::Serialize;
 
 use super::super::exchange::Call;
 use super::super::fault::Fault;
@@ -12,11 +12,17 @@ use super::place::{Links, Place};
 use super::shown::Whole;
 use super::{absent, visible};
 
+/// An image as it is sent.
+#[derive(Serialize)]
+struct Body<'a> {
+    image: Whole<'a>,
+}
+
 /// Shows an image.
 pub(super) async fn show(call: &Call, id: &ImageId, place: &Place) -> Result<Response, Fault> {
     let image = visible(call, id).await?;
     let links = Links::new(links::base(&call.front.settings, &call.headers), place);
-    Ok(answer::json(StatusCode::OK, &json!({ "image": Whole::new(&image, &links) })))
+    Ok(answer::json(StatusCode::OK, &Body { image: Whole::new(&image, &links) }))
 }
 
 /// Deletes an image.

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use image_service::{Image, ImageChange, ImageId, MOST_PER_IMAGE};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::super::attribute::{self, Kind, LONGEST};
@@ -23,6 +24,18 @@ const TOO_MANY: &str = "Image metadata limit exceeded";
 /// What a client says of metadata.
 type Said = BTreeMap<String, String>;
 
+/// Metadata as it is sent.
+#[derive(Serialize)]
+struct All<'a> {
+    metadata: BTreeMap<&'a str, Item<'a>>,
+}
+
+/// One item as it is sent.
+#[derive(Serialize)]
+struct One<'a> {
+    meta: BTreeMap<&'a str, Item<'a>>,
+}
+
 /// Properties to set, or with `None` to remove.
 type Change = BTreeMap<String, Option<String>>;
 
@@ -35,7 +48,7 @@ pub(super) async fn list(call: &Call, id: &ImageId) -> Result<Response, Fault> {
 pub(super) async fn show(call: &Call, id: &ImageId, key: &str) -> Result<Response, Fault> {
     let image = visible(call, id).await?;
     let item = Item::of(&image, key).ok_or_else(|| Fault::not_found(GONE))?;
-    Ok(answer::json(StatusCode::OK, &json!({ "meta": {key: item} })))
+    Ok(answer::json(StatusCode::OK, &One { meta: BTreeMap::from([(key, item)]) }))
 }
 
 /// Sets items, and leaves the others.
@@ -108,7 +121,7 @@ pub(super) async fn remove(call: &Call, id: &ImageId, key: &str) -> Result<Respo
 }
 
 fn all(image: &Image) -> Response {
-    answer::json(StatusCode::OK, &json!({ "metadata": shown::metadata(image) }))
+    answer::json(StatusCode::OK, &All { metadata: shown::metadata(image) })
 }
 
 fn set(said: Said) -> Change {

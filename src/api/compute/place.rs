@@ -24,7 +24,7 @@ pub(in super::super) enum Spelling {
 }
 
 impl Spelling {
-    const fn segment(self) -> &'static str {
+    pub(in super::super) const fn segment(self) -> &'static str {
         match self {
             Self::Versioned => "v2.1",
             Self::Legacy => "v2",

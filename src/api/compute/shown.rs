@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use image_service::{Image, Status};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::super::wire;
 use super::place::{Link, Links};
@@ -43,29 +43,33 @@ const fn progress(status: Status) -> u8 {
 }
 
 /// What a property says.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Item<'a> {
     /// Text, as almost all do.
     Text(&'a str),
-    /// What its JSON means.
-    Json(Value),
+    /// JSON, as it stands: a tree of it would take many times its room, and change its numbers.
+    Json(&'a RawValue),
 }
 
 impl<'a> Item<'a> {
+    fn new(key: &str, value: &'a str) -> Self {
+        match JSON.contains(&key).then(|| serde_json::from_str(value)) {
+            Some(Ok(json)) => Self::Json(json),
+            _ => Self::Text(value),
+        }
+    }
+
     /// The property of an image, if it is shown.
     pub(super) fn of(image: &'a Image, key: &str) -> Option<Self> {
-        metadata(image).remove(key)
+        let (key, value) = wire::properties(image).find(|(name, _)| *name == key)?;
+        Some(Self::new(key, value))
     }
 }
 
 /// The properties of an image: those that v2 shows.
 pub(super) fn metadata(image: &Image) -> BTreeMap<&str, Item<'_>> {
-    let item = |(key, value): (_, _)| match JSON.contains(&key).then(|| serde_json::from_str(value)) {
-        Some(Ok(meant)) => (key, Item::Json(meant)),
-        _ => (key, Item::Text(value)),
-    };
-    wire::properties(image).map(item).collect()
+    wire::properties(image).map(|(key, value)| (key, Item::new(key, value))).collect()
 }
 
 /// What tells one image from another.
@@ -139,7 +143,7 @@ mod tests {
     use super::super::place::Place;
     use super::*;
     use image_service::{Caller, NewImage, Timestamp};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn image(properties: &[(&str, &str)]) -> Image {
         let properties = properties.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -201,6 +205,19 @@ mod tests {
         ]));
         let expected = json!({"block_device_mapping": [{"a": 1}], "mappings": "not json", "other": "[1]"});
         assert_eq!(of["metadata"], expected);
+    }
+
+    #[test]
+    fn json_is_shown_as_it_stands_however_deep_it_is_and_long_its_numbers_are() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        for value in ["[12345678901234567890123, 0.10]", &deep] {
+            let image = image(&[("mappings", value)]);
+            let links = Links::new("http://x".into(), &Place::default());
+            let whole = serde_json::to_string(&Whole::new(&image, &links)).unwrap();
+            assert!(whole.contains(&format!("\"mappings\":{value}")), "{whole}");
+            let item = serde_json::to_string(&Item::of(&image, "mappings")).unwrap();
+            assert_eq!(item, value);
+        }
     }
 
     #[test]
