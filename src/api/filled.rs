@@ -4,9 +4,7 @@
 
 use std::num::NonZeroUsize;
 
-use image_service::{
-    Context, ErrorKind, Image, ImageId, Page, Position, Query, Result, Sort, SourceReport, SourceState,
-};
+use image_service::{Context, ErrorKind, Image, ImageId, Page, Position, Query, Result, Sort, SourceReport};
 
 use super::exchange::Call;
 
@@ -33,23 +31,12 @@ pub(super) async fn fill(
             return Ok(found);
         }
         let Page { items, more, sources, resume } = call.service().detail(context, &query).await?;
-        note(&mut found.sources, sources);
+        SourceReport::note(&mut found.sources, sources);
         let Some(last) = items.last() else { return Ok(found) };
         (query.position, query.resume) = (Some(query.sort.position_of(last)), resume);
         found.images.extend(items.into_iter().filter(shown));
         if !more {
             return Ok(found);
-        }
-    }
-}
-
-/// Adds how sources fared to what is known of them: one that failed once has failed.
-fn note(known: &mut Vec<SourceReport>, new: Vec<SourceReport>) {
-    for report in new {
-        match known.iter_mut().find(|one| one.name == report.name) {
-            Some(one) if one.state == SourceState::Ok => one.state = report.state,
-            Some(_) => {}
-            None => known.push(report),
         }
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use image_service::{
     ByteRange, Capabilities, Context, Download, Error, ErrorKind, Field, Filter, Image, ImageChange, ImageId,
     ImageService, Location, Locations, NewImage, NewLocation, Page, Query, Result, Sharing, Sort, SortKey,
-    SourceReport, SourceState, Status, Store, Stores, Summary, Upload,
+    SourceReport, Status, Store, Stores, Summary, Upload,
 };
 
 use super::Imports;
@@ -46,7 +46,7 @@ impl Overlaid {
         let mut images: Vec<Image> = Vec::new();
         let (more, resume) = loop {
             let page = self.below().detail(context, &asked).await?;
-            note(&mut sources, page.sources);
+            SourceReport::note(&mut sources, page.sources);
             let end = page.items.last().map(|last| query.sort.position_of(last));
             images.extend(page.items.into_iter().filter(|image| !apart.contains(&image.id)));
             if !page.more || images.len() >= limit {
@@ -89,7 +89,7 @@ impl Overlaid {
             };
             loop {
                 let page = self.below().detail(context, &asked).await?;
-                note(sources, page.sources);
+                SourceReport::note(sources, page.sources);
                 let last = page.items.last().map(|last| asked.sort.position_of(last));
                 shown.extend(page.items.into_iter().map(|image| self.marked(image)));
                 // Each page begins behind the one before, so this comes to an end.
@@ -174,17 +174,6 @@ fn hangs_on_marks(filter: &Filter) -> bool {
     match filter {
         Filter::Property { key, .. } => key.starts_with("os_glance_"),
         other => matches!(other.field(), Field::Status | Field::Size),
-    }
-}
-
-/// Adds to `all` how sources have fared: the worse if they were asked before.
-fn note(all: &mut Vec<SourceReport>, reports: Vec<SourceReport>) {
-    for report in reports {
-        match all.iter_mut().find(|known| known.name == report.name) {
-            Some(known) if known.state == SourceState::Ok => *known = report,
-            Some(_) => {}
-            None => all.push(report),
-        }
     }
 }
 

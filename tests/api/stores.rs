@@ -32,9 +32,13 @@ fn two_stores() -> Door {
 
 /// A store that answers and one that does not.
 fn half_silent(partial: Partial) -> Door {
+    half_silent_with(api::Settings { partial, ..api::Settings::default() })
+}
+
+fn half_silent_with(settings: api::Settings) -> Door {
     let silent = Flawed { inner: Arc::new(memory()), flaw: Flaw::Fails(ErrorKind::Refused) };
     let service = federation(vec![backend("local", Arc::new(memory())), backend("paris", Arc::new(silent))]);
-    Door::with(service, api::Settings { partial, ..api::Settings::default() })
+    Door::with(service, settings)
 }
 
 #[tokio::test]
@@ -115,6 +119,20 @@ async fn a_list_names_the_backends_that_are_missing_or_is_refused() {
     strict.ask(get("/v2/images")).await.expect(503);
     strict.ask(get("/v2/images").header("portico-partial", "serve")).await.expect(200);
     door.ask(get("/v2/images/absent")).await.expect(503);
+}
+
+#[tokio::test]
+async fn the_lists_of_the_older_apis_name_them_too() {
+    for list in ["/v1/images", "/v1/images/detail", "/v2.1/images", "/v2.1/images/detail"] {
+        let settings = api::Settings { v1: true, compute: true, ..api::Settings::default() };
+        let door = half_silent_with(api::Settings { partial: Partial::Serve, ..settings.clone() });
+        let answer = door.ask(get(list)).await.expect(200);
+        assert_eq!(answer.header("portico-backends"), Some("local=ok, paris=refused"), "{list}");
+        door.ask(get(list).header("portico-partial", "refuse")).await.expect(503);
+        let strict = half_silent_with(api::Settings { partial: Partial::Refuse, ..settings });
+        strict.ask(get(list)).await.expect(503);
+        strict.ask(get(list).header("portico-partial", "serve")).await.expect(200);
+    }
 }
 
 #[tokio::test]

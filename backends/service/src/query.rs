@@ -151,6 +151,19 @@ pub struct SourceReport {
     pub state: SourceState,
 }
 
+impl SourceReport {
+    /// Adds to `known` how sources fared when they were asked once more: one that failed once has failed.
+    pub fn note(known: &mut Vec<Self>, new: Vec<Self>) {
+        for report in new {
+            match known.iter_mut().find(|one| one.name == report.name) {
+                Some(one) if one.state == SourceState::Ok => one.state = report.state,
+                Some(_) => {}
+                None => known.push(report),
+            }
+        }
+    }
+}
+
 words! {
     /// How a source fared.
     SourceState, "source state", {
@@ -164,5 +177,20 @@ words! {
         Error = "error",
         /// It was not asked, because it has failed too often of late.
         Open = "open",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_failed_once_has_failed() {
+        let mut known = Vec::new();
+        let report = |name: &str, state| SourceReport { name: name.to_owned(), state };
+        for state in [SourceState::Ok, SourceState::Timeout, SourceState::Ok, SourceState::Refused] {
+            SourceReport::note(&mut known, vec![report("a", state), report("b", SourceState::Ok)]);
+        }
+        assert_eq!(known, [report("a", SourceState::Timeout), report("b", SourceState::Ok)]);
     }
 }
