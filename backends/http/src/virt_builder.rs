@@ -9,13 +9,19 @@
 //! given out only when it is right. So a part of an image cannot be read by itself. The hash of any other file is the
 //! image's.
 //!
-//! A template without `file`, `size`, `arch` or a SHA-512 makes the catalogue refused.
+//! `size` is that of the disk, as whoever runs it sees it, and for a raw one it is the length of the data too. The data of
+//! another format is as long as its file, which is `compressed_size`; what is packed of it has a length that nobody says.
+//! A template whose data has no known length is left out, and the operator told how many are. One without `format` is taken
+//! for a raw one. Nothing else is made of `compressed_size`, which may be wrong: what is packed is held to its hash alone.
+//!
+//! A template without `file`, `size`, `arch` or a SHA-512, or with a number that is none, makes the catalogue refused.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod ini;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use image_service::{HashAlgorithm, Image, MultiHash, Properties, Result, Support, Timestamp};
@@ -37,7 +43,19 @@ const SHOWN_OTHERWISE: &[&str] =
 /// A source of virt-builder.
 #[derive(Debug)]
 pub(crate) struct VirtBuilder {
+    /// What the operator knows the source by.
+    name: String,
+    /// How many templates were left out when the operator was last told.
+    left_out: AtomicUsize,
     reading: Arc<Reading>,
+}
+
+/// What the index says.
+#[derive(Debug)]
+pub(crate) struct Index {
+    items: Vec<Item>,
+    /// How many templates have data of no known length.
+    left_out: usize,
 }
 
 /// How the index is read.
@@ -50,13 +68,22 @@ struct Reading {
 impl VirtBuilder {
     /// A source as `options` say, whose backend is called `name`, and whose index is trusted by `trust`.
     pub(crate) fn new(name: &str, options: &PublishedOptions, trust: Trust) -> Self {
-        Self { reading: Arc::new(Reading { trust, origin: Origin::new(name, options) }) }
+        let reading = Arc::new(Reading { trust, origin: Origin::new(name, options) });
+        Self { name: name.to_owned(), left_out: AtomicUsize::new(0), reading }
+    }
+
+    /// Tells the operator how many templates are left out, when that changes: whoever looks for one of them will wonder.
+    fn tell_left_out(&self, left_out: usize) {
+        if self.left_out.swap(left_out, Ordering::Relaxed) != left_out {
+            let name = self.name.as_str();
+            tracing::info!(backend = name, left_out, "templates whose data has no known length are left out");
+        }
     }
 }
 
 #[async_trait]
 impl Dialect for VirtBuilder {
-    type Document = Vec<Item>;
+    type Document = Index;
 
     fn ranges(&self) -> Support {
         Support::No
@@ -66,22 +93,29 @@ impl Dialect for VirtBuilder {
         &self.reading.trust
     }
 
-    async fn items(&self, documents: &mut Documents<'_, Vec<Item>>) -> Result<Vec<Item>> {
+    async fn items(&self, documents: &mut Documents<'_, Index>) -> Result<Vec<Item>> {
         let (reading, root) = (Arc::clone(&self.reading), documents.source().root.clone());
         let name = if reading.trust.wants_signatures() { SIGNED_INDEX } else { INDEX };
-        let items = documents.read(name, move |document| reading.items(&root, document)).await?;
-        Ok(items.to_vec())
+        let index = documents.read(name, move |document| reading.index(&root, document)).await?;
+        self.tell_left_out(index.left_out);
+        Ok(index.items.clone())
     }
 }
 
 impl Reading {
-    fn items(&self, root: &Url, document: &Document) -> Result<Vec<Item>> {
+    fn index(&self, root: &Url, document: &Document) -> Result<Index> {
         let text = self.trust.text(document)?;
         let text = std::str::from_utf8(&text).map_err(|_| refused("the index is not UTF-8"))?;
-        ini::sections(text)?.iter().map(|section| self.item(root, section, document.modified)).collect()
+        let sections = ini::sections(text)?;
+        let mut items = Vec::with_capacity(sections.len());
+        for section in &sections {
+            items.extend(self.item(root, section, document.modified)?);
+        }
+        Ok(Index { left_out: sections.len() - items.len(), items })
     }
 
-    fn item(&self, root: &Url, section: &Section<'_>, made: Option<Timestamp>) -> Result<Item> {
+    /// The image that a template is, unless nobody can know how long its data is.
+    fn item(&self, root: &Url, section: &Section<'_>, made: Option<Timestamp>) -> Result<Option<Item>> {
         let missing =
             |field: &str| refused(format_args!("the template {:?} has no {field} that is one", section.name));
         let number = |field: &str| {
@@ -92,25 +126,36 @@ impl Reading {
             refused(format_args!("the template {:?} has the file {path:?}, which {why}", section.name))
         })?;
         let arch = section.get("arch", None).ok_or_else(|| missing("arch"))?;
-        let size = number("size").ok_or_else(|| missing("size"))??;
+        let of_disk = number("size").ok_or_else(|| missing("size"))??;
+        let of_file = number("compressed_size").transpose()?;
         let hash = hash(section).ok_or_else(|| missing("checksum[sha512]"))?;
-        let (packing, hash) = if path.ends_with(".xz") {
-            (Packing::Xz { size: number("compressed_size").transpose()?, seal: hash }, None)
+        let (is_packed, disk_format) = (path.ends_with(".xz"), section.get("format", None));
+        let unpacked = of_file.filter(|_| !is_packed);
+        let Some(size) = length(disk_format, of_disk, unpacked) else { return Ok(None) };
+        let (packing, hash) = if is_packed {
+            (Packing::Xz { size: None, seal: hash }, None)
         } else {
             (Packing::Plain, Some(hash))
         };
-        let disk_format = section.get("format", None).map(str::to_owned);
         let image = Image {
             name: Some(section.name.to_owned()),
             size: Some(size),
-            virtual_size: (disk_format.as_deref() == Some("raw")).then_some(size),
-            disk_format,
+            virtual_size: Some(of_disk),
+            disk_format: disk_format.map(str::to_owned),
             hash,
             hidden: section.get("hidden", None).is_some_and(|hidden| matches!(hidden, "true" | "yes" | "1")),
             properties: properties(section, arch),
             ..self.origin.image(&key(section, arch), made)?
         };
-        Ok(Item { image, file: File { url, packing, said: None } })
+        Ok(Some(Item { image, file: File { url, packing, said: None } }))
+    }
+}
+
+/// How long the data of a template is, by the size of its disk and that of its file, if its data lies there as it is.
+fn length(disk_format: Option<&str>, of_disk: u64, of_file: Option<u64>) -> Option<u64> {
+    match disk_format {
+        None | Some("raw") => Some(of_disk),
+        Some(_) => of_file,
     }
 }
 

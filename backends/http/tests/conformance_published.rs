@@ -166,14 +166,19 @@ impl Templates {
     }
 
     fn template(&self, entry: &Entry) -> String {
-        let ending = if self.packing == Packing::Xz { ".xz" } else { "" };
+        // What is packed has no known length unless it is raw, so it always is.
+        let (ending, format) = match self.packing {
+            Packing::Plain => ("", entry.disk_format.as_deref().unwrap_or("raw")),
+            Packing::Xz => (".xz", "raw"),
+        };
+        let of_disk = if format == "raw" { entry.bytes.len() } else { 1 << 30 };
         let mut text = format!(
-            "[{}]\nrevision={}\narch=x86_64\nfile=data/{}{ending}\nformat={}\nsize={}\nchecksum[sha512]={}\n",
+            "[{}]\nrevision={}\narch=x86_64\nfile=data/{}{ending}\nformat={format}\nsize={of_disk}\n\
+             compressed_size={}\nchecksum[sha512]={}\n",
             Self::section(entry),
             entry.number,
             entry.number,
-            entry.disk_format.as_deref().unwrap_or("raw"),
-            entry.bytes.len(),
+            entry.stored.len(),
             hash(HashAlgorithm::Sha512, &entry.stored),
         );
         for (key, value) in &entry.properties {

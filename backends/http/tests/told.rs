@@ -101,6 +101,26 @@ async fn why_there_is_no_newer_catalogue_is_told_once_for_each_reason() {
 }
 
 #[tokio::test]
+async fn how_many_templates_are_left_out_is_told_when_it_changes() {
+    listen();
+    let mirror = Mirror::start().await;
+    let packed = |name: &str| index(name).replace(".img", ".xz") + "format=qcow2\n";
+    mirror.put("index", index("one") + &packed("two"));
+    let name = "a-mirror-of-packed-disks";
+    let options = PublishedOptions::new(PublishedDialect::VirtBuilder, mirror.endpoint());
+    let service = open_published(name, options).await.unwrap();
+    let left_out = "INFO templates whose data has no known length are left out";
+    assert_eq!(ask(&*service).await, ["one"]);
+    assert_eq!(said(name), [left_out, NEW]);
+    mirror.put("index", index("one") + &packed("two") + &packed("three"));
+    assert_eq!(ask(&*service).await, ["one"]);
+    assert_eq!(said(name)[2..], [left_out, NEW]);
+    mirror.put("index", index("one"));
+    assert_eq!(ask(&*service).await, ["one"]);
+    assert_eq!(said(name)[4..], [left_out, NEW]);
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_keyring_is_told_once_and_the_last_good_one_goes_on() {
     listen();
     let signed = |file: &str| std::fs::read(format!("tests/signed/{file}")).unwrap();

@@ -176,6 +176,44 @@ async fn data_that_is_not_packed_has_the_hash_of_the_catalogue() {
     assert_eq!(read(&*service, &id, None).await.unwrap(), b"0123456789");
 }
 
+#[tokio::test]
+async fn the_size_of_a_template_that_is_not_raw_is_that_of_its_file_and_not_of_its_disk() {
+    let mirror = Mirror::start().await;
+    let of_disk = template("cirros-0.6", "cirros.img", b"0123456789", 1 << 30).replace("=raw", "=qcow2");
+    mirror.put("index", of_disk);
+    mirror.put("cirros.img", "0123456789");
+    let service = open(&mirror).await;
+    let id = ImageId::derived("mirror", r#"["cirros-0.6","x86_64","4"]"#);
+    let image = service.show(&member(), &id).await.unwrap();
+    assert_eq!((image.size, image.virtual_size), (Some(10), Some(1 << 30)));
+    assert_eq!(read(&*service, &id, None).await.unwrap(), b"0123456789");
+}
+
+#[tokio::test]
+async fn a_template_whose_data_has_no_known_length_is_left_out() {
+    let mirror = Mirror::start().await;
+    let qcow2 = |name: &str, file: &str| template(name, file, b"x", 9).replace("=raw", "=qcow2");
+    let unsaid = qcow2("unsaid-1", "u.img").replace("compressed_size", "compressed");
+    let unknown = [qcow2("packed-1", "p.xz"), unsaid].concat();
+    let index = unknown.clone() + &template("good-1", "good.img", b"x", 1);
+    mirror.put("index", index);
+    assert_eq!(names(&*open(&mirror).await).await.unwrap(), ["good-1"]);
+    // What is wrong with one is wrong with the index all the same.
+    mirror.put("index", unknown.replace("arch=", "x="));
+    assert!(refusal(&mirror).await.contains("no arch"));
+}
+
+#[tokio::test]
+async fn what_is_said_of_the_length_of_packed_data_is_not_held_against_it() {
+    let bytes = pattern(1000);
+    let (mirror, id) = one(&bytes).await;
+    let stored = packed(&bytes).await;
+    let wrong = format!("compressed_size={}", stored.len() + 1);
+    let index = template("fedora-39", "fedora-39.xz", &stored, bytes.len());
+    mirror.put("index", index.replace(&format!("compressed_size={}", stored.len()), &wrong));
+    assert_eq!(read(&*open(&mirror).await, &id, None).await.unwrap(), bytes);
+}
+
 /// What is read before the error, and the error.
 async fn broken(mirror: &Mirror, id: &ImageId) -> (Vec<u8>, Error) {
     use futures::StreamExt;

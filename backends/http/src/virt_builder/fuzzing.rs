@@ -17,17 +17,18 @@ pub fn check_templates(bytes: &[u8]) {
     let options = PublishedOptions::new(PublishedDialect::VirtBuilder, root.clone());
     let reading = VirtBuilder::new("mirror", &options, Trust::Anybody).reading;
     let document = Document::new(Bytes::copy_from_slice(bytes), None);
-    let items = match reading.items(&root, &document) {
+    let index = match reading.index(&root, &document) {
         Err(error) => return must_be_refused(&error),
-        Ok(items) => items,
+        Ok(index) => index,
     };
-    must_be_a_catalogue(&items, &root);
-    for item in &items {
+    let items = &index.items;
+    must_be_a_catalogue(items, &root);
+    for item in items {
         let is_packed = matches!(item.file.packing, Packing::Xz { .. });
         assert_eq!(is_packed, item.file.url.path().ends_with(".xz"), "{item:?}");
     }
-    let again = reading.items(&root, &document).expect("it was read before");
-    assert_eq!(format!("{again:?}"), format!("{items:?}"));
+    let again = reading.index(&root, &document).expect("it was read before");
+    assert_eq!(format!("{again:?}"), format!("{index:?}"));
 }
 
 fn must_have_fields_once(text: &str) {
