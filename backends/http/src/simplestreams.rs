@@ -11,12 +11,17 @@
 //! `os_distro`, `os_version` and `architecture`, in the words that OpenStack has for them; everything else that is a
 //! text, a flag or a number is `simplestreams_` and its name.
 //!
-//! An item without a size, or without a SHA-256 or SHA-512, makes the catalogue refused: nothing could be held to what
-//! it says.
+//! What is said of many items is counted once for each: a catalogue whose images have over eight times the bytes of names
+//! and properties that its documents may have is refused, as is one with over `max_images`, before more are made.
+//!
+//! An item is called by its `pubname`, or, where that is missing or over 255 characters long, by its product and version.
+//! One whose name is too long even so makes the catalogue refused. So does one without a size, or without a SHA-256 or
+//! SHA-512: nothing could be held to what it says.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod products;
+mod room;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +33,7 @@ use image_service::{Error, Result, Support};
 use url::Url;
 
 use crate::published::{Dialect, Document, Documents, Item, Origin, PublishedOptions, Trust, refused};
+use room::{Room, Taken};
 use tree::Branch;
 
 /// Where the first document is.
@@ -47,6 +53,7 @@ struct Reading {
     ftypes: BTreeMap<String, String>,
     datatypes: BTreeSet<String>,
     versions: Option<NonZeroUsize>,
+    room: Room,
 }
 
 /// What a document says.
@@ -55,7 +62,14 @@ pub(crate) enum Read {
     /// Which streams there are.
     Index(Vec<Stream>),
     /// What is in one.
-    Products(Vec<Item>),
+    Products(Products),
+}
+
+/// The images of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Products {
+    items: Vec<Item>,
+    taken: Taken,
 }
 
 /// A stream that the index names.
@@ -74,6 +88,7 @@ impl Simplestreams {
             ftypes: options.ftypes.clone(),
             datatypes: options.datatypes.iter().cloned().collect(),
             versions: options.versions,
+            room: Room::new(options),
         };
         Self { reading: Arc::new(reading) }
     }
@@ -96,15 +111,16 @@ impl Dialect for Simplestreams {
         let index =
             documents.read(&self.reading.name(INDEX), move |document| reading.index(document)).await?;
         let Read::Index(streams) = &*index else { return Err(of_another_kind()) };
-        let mut items = Vec::new();
+        let (mut items, mut room) = (Vec::new(), self.reading.room);
         for stream in streams {
             let (reading, root, stream) =
                 (Arc::clone(&self.reading), documents.source().root.clone(), stream.clone());
             let name = self.reading.name(&stream.path);
-            let read = move |document: &Document| reading.products(&stream, &root, document);
+            let read = move |document: &Document| reading.products(&stream, &root, room, document);
             let products = documents.read(&name, read).await?;
             let Read::Products(more) = &*products else { return Err(of_another_kind()) };
-            items.extend_from_slice(more);
+            room.take(more.taken)?;
+            items.extend_from_slice(&more.items);
         }
         Ok(items)
     }
@@ -148,7 +164,7 @@ impl Reading {
         Ok(Read::Index(streams.collect::<Result<_>>()?))
     }
 
-    fn products(&self, stream: &Stream, root: &Url, document: &Document) -> Result<Read> {
+    fn products(&self, stream: &Stream, root: &Url, room: Room, document: &Document) -> Result<Read> {
         let tree = self.tree(document, "products:1.0")?;
         match tree.leaf("content_id") {
             Some(said) if said == stream.content_id => {}
@@ -159,7 +175,7 @@ impl Reading {
                 )));
             }
         }
-        products::items(self, stream, root, &tree, document.modified).map(Read::Products)
+        products::items(self, stream, root, room, &tree, document.modified).map(Read::Products)
     }
 }
 

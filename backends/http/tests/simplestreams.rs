@@ -308,6 +308,77 @@ async fn a_catalogue_beyond_a_bound_is_refused() {
     }
 }
 
+/// A mirror of two streams, each with these many images to which a long text and a few short ones are handed down.
+async fn mirror_of_heirs(versions: usize) -> Mirror {
+    let mirror = Mirror::start().await;
+    let other = "com.example:other";
+    let streams = [(STREAM, PRODUCTS), (other, "streams/v1/other.json")];
+    let entry = |path: &str| json!({"datatype": "image-downloads", "format": "products:1.0", "path": path});
+    let entries: serde_json::Map<String, Value> =
+        streams.iter().map(|(stream, path)| ((*stream).to_owned(), entry(path))).collect();
+    mirror.put(INDEX, json!({"format": "index:1.0", "index": entries}).to_string());
+    let serials: Vec<String> = (0..versions).map(|number| format!("20240423.{number}")).collect();
+    let serials: Vec<&str> = serials.iter().map(String::as_str).collect();
+    for (stream, path) in streams {
+        let mut products = products(&serials);
+        products["content_id"] = json!(stream);
+        products["license"] = json!("x".repeat(60_000));
+        mirror.put(path, products.to_string());
+    }
+    mirror
+}
+
+#[tokio::test]
+async fn what_images_have_by_their_products_and_streams_is_bounded_in_all_of_them_together() {
+    let mirror = mirror_of_heirs(50).await;
+    // Of each stream it is over 3 MB, in a document of less than 150 kB.
+    for (most, fits) in [(1 << 20, true), (600_000, false), (300_000, false)] {
+        let max_response = bytesize::ByteSize(most);
+        let service = open(PublishedOptions { max_response, ..options(&mirror) }).await;
+        if fits {
+            assert_eq!(names(&*service).await.unwrap().len(), 100);
+        } else {
+            let chain = refusal(&*service).await;
+            assert!(chain.contains(&format!("over {} bytes of names and properties", most * 8)), "{chain}");
+        }
+    }
+    for (most, fits) in [(100, true), (99, false), (50, false), (49, false)] {
+        let max_images = std::num::NonZeroUsize::new(most).unwrap();
+        let service = open(PublishedOptions { max_images, ..options(&mirror) }).await;
+        if fits {
+            assert!(names(&*service).await.is_ok());
+        } else {
+            assert!(refusal(&*service).await.contains(&format!("the most is {most}")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_stream_has_already_counts_when_another_one_changes() {
+    let mirror = mirror_of_heirs(5).await;
+    let max_images = std::num::NonZeroUsize::new(11).unwrap();
+    let service = open(PublishedOptions { max_images, ..options(&mirror) }).await;
+    assert_eq!(names(&*service).await.unwrap().len(), 10);
+    let serials: Vec<String> = (0..7).map(|number| format!("20240424.{number}")).collect();
+    mirror.put(PRODUCTS, products(&serials.iter().map(String::as_str).collect::<Vec<_>>()).to_string());
+    pass(FRESH + Duration::from_secs(60 * 60)).await;
+    assert!(refusal(&*service).await.contains("the most is 11"));
+}
+
+#[tokio::test]
+async fn a_name_is_no_longer_than_any_image_may_have() {
+    let mirror = mirror(&["20240423"]).await;
+    let good = products(&["20240423"]).to_string();
+    for (length, named) in [(255, true), (256, false)] {
+        let name = "é".repeat(length);
+        mirror.put(PRODUCTS, good.replace("example-24.04-20240423", &name));
+        let expected = if named { name } else { format!("{NOBLE} 20240423") };
+        assert_eq!(names(&*service(&mirror).await).await.unwrap(), [expected]);
+        mirror.put(PRODUCTS, good.replace("pubname", "x").replace(NOBLE, &"p".repeat(length)));
+        assert!(refusal(&*service(&mirror).await).await.contains("has no name of at most 255 characters"));
+    }
+}
+
 #[tokio::test]
 async fn a_catalogue_is_used_without_asking_and_then_asked_for_again() {
     let mirror = mirror(&["20240423"]).await;

@@ -11,7 +11,7 @@ use super::clearsigned::Clearsigned;
 use super::documents::Document;
 use super::trust::{Trust, trusting};
 
-/// Longer names of properties, and longer values, are none.
+/// Longer names, of images and of properties, and longer values are none.
 const LONGEST_NAME: usize = 255;
 const LONGEST_VALUE: usize = 65_535;
 
@@ -42,7 +42,8 @@ pub(crate) fn must_be_a_catalogue(items: &[Item], root: &Url) {
     for item in items {
         let image = &item.image;
         assert_eq!((image.status, image.visibility), (Status::Active, Visibility::Public));
-        assert!(image.size.is_some() && image.name.is_some() && !image.protected);
+        assert!(image.size.is_some() && !image.protected);
+        assert!(image.name.as_ref().is_some_and(|name| name.chars().count() <= LONGEST_NAME));
         assert!(image.checksum.as_deref().is_none_or(|md5| is_hash(md5, HashAlgorithm::Md5)));
         match &item.file.packing {
             Packing::Plain => must_be_strong(image.hash.as_ref().expect("what is not packed has a hash")),

@@ -75,7 +75,8 @@ pub struct PublishedOptions {
     /// The most images in the catalogue. One with more is refused. Default: 100 000.
     #[serde(default = "hundred_thousand")]
     pub max_images: NonZeroUsize,
-    /// The most bytes of all documents of the catalogue together. Default: 64 MiB.
+    /// The most bytes of all documents of the catalogue together. Of `simplestreams`, where much that is said once holds for
+    /// many images, the names and properties of all images together may have eight times as many. Default: 64 MiB.
     #[serde(default = "sixty_four_mebibytes", deserialize_with = "some_bytes")]
     pub max_response: ByteSize,
     /// The certificate authorities to trust, in PEM, instead of the system's.

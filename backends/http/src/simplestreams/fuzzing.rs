@@ -28,14 +28,15 @@ pub fn check_products(bytes: &[u8]) {
         }
     }
     let stream = Stream { content_id: STREAM.to_owned(), path: String::from("streams/v1/x.json") };
-    let read = |reading: &Reading| reading.products(&stream, &root, &document);
+    let read = |reading: &Reading| reading.products(&stream, &root, reading.room, &document);
     match read(&reading) {
         Err(error) => must_be_refused(&error),
         Ok(Read::Index(_)) => panic!("a stream is no index"),
-        Ok(Read::Products(items)) => {
-            must_be_a_catalogue(&items, &root);
+        Ok(Read::Products(all)) => {
+            let items = &all.items;
+            must_be_a_catalogue(items, &root);
             let known = |format: &str| options.ftypes.values().any(|known| known == format);
-            for item in &items {
+            for item in items {
                 assert!(item.image.disk_format.as_deref().is_some_and(known), "{:?}", item.image);
             }
             let mut ids: Vec<_> = items.iter().map(|item| &item.image.id).collect();
@@ -43,7 +44,7 @@ pub fn check_products(bytes: &[u8]) {
             ids.dedup();
             assert_eq!(ids.len(), items.len(), "one stream names nothing twice");
             let Ok(Read::Products(again)) = read(&reading) else { panic!("it was read before") };
-            assert_eq!(format!("{again:?}"), format!("{items:?}"));
+            assert_eq!(format!("{again:?}"), format!("{all:?}"));
         }
     }
 }

@@ -6,11 +6,12 @@ use std::num::NonZeroUsize;
 use image_service::{HashAlgorithm, Image, MOST_PER_IMAGE, MultiHash, Properties, Result, Timestamp};
 use url::Url;
 
+use super::room::{Room, Taken, bytes_of};
 use super::tree::Branch;
-use super::{Reading, Stream};
+use super::{Products, Reading, Stream};
 use crate::published::{File, Item, Packing, below, http_time, refused};
 
-/// Longer names of properties, and longer values, are left out: no image service takes them.
+/// Longer names, of images and of properties, and longer values are left out: no image service takes them.
 const LONGEST_NAME: usize = 255;
 const LONGEST_VALUE: usize = 65_535;
 
@@ -28,36 +29,43 @@ struct Described<'a> {
     levels: [&'a Branch; 4],
 }
 
-/// All images of a stream. `modified` is when its document last changed.
+/// All images of a stream, for which there is still so much `room`. `modified` is when its document last changed.
 pub(super) fn items(
     reading: &Reading,
     stream: &Stream,
     root: &Url,
+    mut room: Room,
     tree: &Branch,
     modified: Option<Timestamp>,
-) -> Result<Vec<Item>> {
+) -> Result<Products> {
     let missing = |what: &str, of: &str| refused(format_args!("{of:?} has no {what}"));
     let published = tree.leaf("updated").and_then(http_time).or(modified);
-    let mut items = Vec::new();
+    let mut all = Products::default();
+    let of_tree = bytes_of(&stream.content_id, tree);
     let products = tree.branches("products").ok_or_else(|| missing("products", &stream.content_id))?;
     for (product, of_product) in products {
         let versions = of_product.branches("versions").ok_or_else(|| missing("versions", product))?;
+        let with_product = of_tree + bytes_of(product, of_product);
         let most = reading.versions.map_or(usize::MAX, NonZeroUsize::get);
         // They are in the order of their serials, the newest last.
         for (version, of_version) in versions.into_iter().rev().take(most) {
+            let handed_down = with_product + bytes_of(version, of_version);
             for (item, of_item) in of_version.branches("items").ok_or_else(|| missing("items", version))? {
                 let levels = [tree, of_product, of_version, of_item];
                 let described = Described { product, version, item, levels };
                 let disk_format = described.says("ftype").and_then(|ftype| reading.ftypes.get(ftype));
                 if let Some(disk_format) = disk_format {
+                    let one = Taken { images: 1, bytes: handed_down + bytes_of(item, of_item) };
+                    room.take(one)?;
+                    all.taken.add(one);
                     let made = serial_time(version).or(published);
                     let image = described.image(reading, stream, disk_format, made)?;
-                    items.push(Item { image, file: described.file(root)? });
+                    all.items.push(Item { image, file: described.file(root)? });
                 }
             }
         }
     }
-    Ok(items)
+    Ok(all)
 }
 
 impl Described<'_> {
@@ -85,9 +93,8 @@ impl Described<'_> {
             Some(hash) => Some(hash),
             None => self.hash(HashAlgorithm::Sha256)?,
         };
-        let unnamed = || format!("{} {}", self.product, self.version);
         Ok(Image {
-            name: Some(self.says("pubname").map_or_else(unnamed, str::to_owned)),
+            name: Some(self.name()?),
             size: Some(size.ok_or_else(|| self.refused("has no size"))?),
             disk_format: Some(disk_format.to_owned()),
             checksum: self.hash(HashAlgorithm::Md5)?.map(|hash| hash.value),
@@ -95,6 +102,14 @@ impl Described<'_> {
             properties: self.properties(stream),
             ..reading.origin.image(&self.key(stream), made)?
         })
+    }
+
+    fn name(&self) -> Result<String> {
+        let fits = |name: &String| name.chars().count() <= LONGEST_NAME;
+        let public = self.says("pubname").map(str::to_owned).filter(fits);
+        let unnamed = || Some(format!("{} {}", self.product, self.version)).filter(fits);
+        let missing = || self.refused(&format!("has no name of at most {LONGEST_NAME} characters"));
+        public.or_else(unnamed).ok_or_else(missing)
     }
 
     /// What no other item of any stream has: the four names, told apart whatever is in them.
