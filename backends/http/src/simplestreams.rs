@@ -4,7 +4,8 @@
 //! `streams/v1/index.json` below the endpoint names streams, each a document of products, which have versions, which
 //! have items. Every item of a chosen kind (`ftypes`) is an image. With a keyring it is `index.sjson`, and what it
 //! names as `….json` is read as `….sjson`: the text that is used is the one whose signature was verified, and no other.
-//! A stream must be what the index calls it, so that one signed document cannot stand in for another.
+//! A stream must be what the index calls it, so that one signed document cannot stand in for another. An index may also name
+//! other indexes (`index:1.0`): they are not read, and the operator is told how many there are.
 //!
 //! An item's id is derived from its stream, product, version and name, which together are unique and never change their
 //! meaning. What a product or a version says holds for all of its items. `os`, `version` and `arch` are the properties
@@ -27,6 +28,7 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use image_service::{Error, Result, Support};
@@ -39,9 +41,17 @@ use tree::Branch;
 /// Where the first document is.
 const INDEX: &str = "streams/v1/index.json";
 
+/// What documents say that they are.
+const INDEX_FORMAT: &str = "index:1.0";
+const PRODUCTS_FORMAT: &str = "products:1.0";
+
 /// A source of simplestreams.
 #[derive(Debug)]
 pub(crate) struct Simplestreams {
+    /// What the operator knows the source by.
+    name: String,
+    /// How many indexes were passed over when the operator was last told.
+    passed_over: AtomicUsize,
     reading: Arc<Reading>,
 }
 
@@ -60,9 +70,17 @@ struct Reading {
 #[derive(Debug)]
 pub(crate) enum Read {
     /// Which streams there are.
-    Index(Vec<Stream>),
+    Index(Index),
     /// What is in one.
     Products(Products),
+}
+
+/// The streams that an index names.
+#[derive(Debug)]
+pub(crate) struct Index {
+    streams: Vec<Stream>,
+    /// How many other indexes it names.
+    passed_over: usize,
 }
 
 /// The images of a stream.
@@ -90,7 +108,15 @@ impl Simplestreams {
             versions: options.versions,
             room: Room::new(options),
         };
-        Self { reading: Arc::new(reading) }
+        Self { name: name.to_owned(), passed_over: AtomicUsize::new(0), reading: Arc::new(reading) }
+    }
+
+    /// Tells the operator how many indexes are passed over, when that changes: whoever looks for what they name will wonder.
+    fn tell_passed_over(&self, passed_over: usize) {
+        if self.passed_over.swap(passed_over, Ordering::Relaxed) != passed_over {
+            let name = self.name.as_str();
+            tracing::info!(backend = name, passed_over, "indexes that an index names are not read");
+        }
     }
 }
 
@@ -110,9 +136,10 @@ impl Dialect for Simplestreams {
         let reading = Arc::clone(&self.reading);
         let index =
             documents.read(&self.reading.name(INDEX), move |document| reading.index(document)).await?;
-        let Read::Index(streams) = &*index else { return Err(of_another_kind()) };
+        let Read::Index(index) = &*index else { return Err(of_another_kind()) };
+        self.tell_passed_over(index.passed_over);
         let (mut items, mut room) = (Vec::new(), self.reading.room);
-        for stream in streams {
+        for stream in &index.streams {
             let (reading, root, stream) =
                 (Arc::clone(&self.reading), documents.source().root.clone(), stream.clone());
             let name = self.reading.name(&stream.path);
@@ -149,23 +176,25 @@ impl Reading {
     }
 
     fn index(&self, document: &Document) -> Result<Read> {
-        let tree = self.tree(document, "index:1.0")?;
+        let tree = self.tree(document, INDEX_FORMAT)?;
         let entries = tree.branches("index").ok_or_else(|| refused("the index names no streams"))?;
+        let is_index = |entry: &Branch| entry.leaf("format") == Some(INDEX_FORMAT);
         let is_wanted = |entry: &Branch| {
-            entry.leaf("format") == Some("products:1.0")
+            entry.leaf("format") == Some(PRODUCTS_FORMAT)
                 && entry.leaf("datatype").is_some_and(|datatype| self.datatypes.contains(datatype))
         };
+        let passed_over = entries.iter().filter(|(_, entry)| is_index(entry)).count();
         let streams = entries.into_iter().filter(|(_, entry)| is_wanted(entry)).map(|(content_id, entry)| {
             let path = entry
                 .leaf("path")
                 .ok_or_else(|| refused(format_args!("the stream {content_id:?} has no path")))?;
             Ok(Stream { content_id: content_id.to_owned(), path: path.to_owned() })
         });
-        Ok(Read::Index(streams.collect::<Result<_>>()?))
+        Ok(Read::Index(Index { streams: streams.collect::<Result<_>>()?, passed_over }))
     }
 
     fn products(&self, stream: &Stream, root: &Url, room: Room, document: &Document) -> Result<Read> {
-        let tree = self.tree(document, "products:1.0")?;
+        let tree = self.tree(document, PRODUCTS_FORMAT)?;
         match tree.leaf("content_id") {
             Some(said) if said == stream.content_id => {}
             said => {

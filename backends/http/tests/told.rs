@@ -12,7 +12,7 @@ use std::time::Duration;
 use image_service::ImageService;
 use mirror::{Mirror, Mood, names, pass};
 use portico_http::{PublishedDialect, PublishedOptions, open_published};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What all tests of this process have logged: some of it comes from threads that are no test's own.
 static SHEET: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -118,6 +118,25 @@ async fn how_many_templates_are_left_out_is_told_when_it_changes() {
     mirror.put("index", index("one"));
     assert_eq!(ask(&*service).await, ["one"]);
     assert_eq!(said(name)[4..], [left_out, NEW]);
+}
+
+#[tokio::test]
+async fn how_many_indexes_in_an_index_are_not_read_is_told_when_it_changes() {
+    listen();
+    let mirror = Mirror::start().await;
+    let nested = json!({"format": "index:1.0", "path": "streams/v1/more.json"});
+    let index = |index: Value| json!({"format": "index:1.0", "index": index}).to_string();
+    mirror.put("streams/v1/index.json", index(json!({"more": nested})));
+    let name = "a-mirror-of-mirrors";
+    let options = PublishedOptions::new(PublishedDialect::Simplestreams, mirror.endpoint());
+    let service = open_published(name, options).await.unwrap();
+    let passed_over = "INFO indexes that an index names are not read";
+    assert!(ask(&*service).await.is_empty());
+    assert_eq!(said(name), [passed_over, NEW]);
+    mirror.put("streams/v1/index.json", index(json!({"more": nested, "most": nested})));
+    ask(&*service).await;
+    assert_eq!(said(name)[2..], [passed_over, NEW]);
+    assert_eq!(mirror.count("streams/v1/more.json"), 0);
 }
 
 #[tokio::test]

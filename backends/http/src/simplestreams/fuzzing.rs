@@ -19,8 +19,8 @@ pub fn check_products(bytes: &[u8]) {
     match reading.index(&document) {
         Err(error) => must_be_refused(&error),
         Ok(Read::Products(_)) => panic!("an index is no stream"),
-        Ok(Read::Index(streams)) => {
-            for stream in streams {
+        Ok(Read::Index(index)) => {
+            for stream in index.streams {
                 if let Ok(url) = below(&root, &reading.name(&stream.path)) {
                     must_be_below(&url, &root);
                 }
