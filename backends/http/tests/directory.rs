@@ -608,10 +608,25 @@ async fn with_a_keyring_nothing_else_is() {
         let chain = refusal(&*service).await;
         assert!(chain.contains(why), "{files:?}: {chain}");
     }
-    // What is not signed at all says nothing, so that there are no images.
-    for files in [&[("SHA256SUMS", "SHA256SUMS")][..], &[]] {
+    // What is not signed at all says nothing, so that there are no images, and neither does what was signed of another
+    // image, whatever the file with it is called.
+    for files in [
+        &[("SHA256SUMS", "SHA256SUMS")][..],
+        &[],
+        &[("other.img", "binary.gpg"), ("other.img.sha256", "SHA256SUMS.signed")],
+        &[
+            ("other.img", "binary.gpg"),
+            ("other.img.sha256", "SHA256SUMS"),
+            ("other.img.sha256.gpg", "binary.gpg"),
+        ],
+        &[
+            ("other.img", "binary.gpg"),
+            ("other.img.sha256", "SHA256SUMS"),
+            ("other.img.sha256.asc", "SHA256SUMS.signed"),
+        ],
+    ] {
         let (_site, service) = signed_site(files).await;
-        assert!(names(&*service).await.unwrap().is_empty());
+        assert!(names(&*service).await.unwrap().is_empty(), "{files:?}");
     }
     let (site, _) = signed_site(&[]).await;
     let keyring = Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/signed/sums/mirror.asc"));

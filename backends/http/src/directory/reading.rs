@@ -224,7 +224,7 @@ impl Reading {
         let wanted = wanted.collect::<Result<_>>()?;
         for (file, read) in files.iter().zip(documents.read_all(wanted, WIDTH).await?) {
             let Read::Sums(sums) = &*read else { return Err(of_another_kind()) };
-            note(file, sums, hashes)?;
+            self.note(file, sums, hashes)?;
         }
         Ok(())
     }
@@ -253,7 +253,7 @@ impl Reading {
             let signature = name.and_then(|_| read.next());
             match signature.as_deref() {
                 Some(Read::Sums(sums)) => {
-                    note(&file, sums, hashes)?;
+                    self.note(&file, sums, hashes)?;
                     continue;
                 }
                 Some(Read::Signature(bytes)) => file.signature = Some(bytes.clone()),
@@ -289,6 +289,22 @@ impl Reading {
             basis: file.signature.clone(),
             read: Box::new(read),
         })
+    }
+
+    /// Notes what a checksum file says. One that is of a single file need not call it by its name, if it says nothing else:
+    /// the name may be that of what it was made from. Not so with a keyring: what was signed is that a file of this name
+    /// has this hash, and beside whose name it lies is up to the mirror.
+    fn note(&self, file: &SumsFile<'_>, sums: &[Sum], hashes: &mut Hashes) -> Result<()> {
+        let is_lenient = sums.len() == 1 && !self.trust.wants_signatures();
+        for sum in sums {
+            let path = match &file.of {
+                Some(of) if is_lenient || sum.path == *of => file.folder.path(of),
+                Some(_) => continue,
+                None => file.folder.path(&sum.path),
+            };
+            hashes.add(path, &sum.hash)?;
+        }
+        Ok(())
     }
 
     /// The image that a file is, if it is to be one.
@@ -348,20 +364,6 @@ fn wanted_page(root: &Url, names: &[String]) -> Result<Wanted<Read>> {
 fn sums_of(trust: &Trust, name: &str, document: &Document, signature: Option<&[u8]>) -> Result<Vec<Sum>> {
     let text = trust.text_of_either(document, signature)?;
     text.map_or_else(|| Ok(Vec::new()), |text| sums::read(name, &text))
-}
-
-/// Notes what a checksum file says. One that is of a single file need not call it by its name, if it says nothing else:
-/// the name may be that of what it was made from.
-fn note(file: &SumsFile<'_>, sums: &[Sum], hashes: &mut Hashes) -> Result<()> {
-    for sum in sums {
-        let path = match &file.of {
-            Some(of) if sums.len() == 1 || sum.path == *of => file.folder.path(of),
-            Some(_) => continue,
-            None => file.folder.path(&sum.path),
-        };
-        hashes.add(path, &sum.hash)?;
-    }
-    Ok(())
 }
 
 /// The error for a document that is to be two things, which no names lead to.
