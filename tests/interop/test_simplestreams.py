@@ -111,14 +111,6 @@ class Streams:
         """Where it is shown."""
         return f"{self.site.endpoint}/{name}"
 
-    def age(self, tree: str) -> None:
-        """Makes the documents of a tree an hour old. Their server tells whole seconds, and by these alone whether a
-        document is another one."""
-        for name in (INDEX, PRODUCTS):
-            file = self.tree(tree) / name
-            changed = file.stat().st_mtime - 3600
-            os.utime(file, (changed, changed))
-
 
 @pytest.fixture(scope="module")
 def streams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Streams]:
@@ -202,7 +194,6 @@ def test_a_mirror_is_listed_and_read_as_the_tools_have_it_and_followed_when_it_c
     first = ["20240423", "20240424", "20240425"]
     streams.publish("source", [make(version) for version in first for make in (item, tarball)])
     streams.mirror("source", "mirror")
-    streams.age("mirror")
     portico = front(streams, "followed", "mirror")
     portico.start()
     wire = Wire(portico.endpoint)
@@ -246,7 +237,6 @@ def test_a_byte_that_was_changed_in_a_document_is_refused(
 ) -> None:
     tree = tmp_path.name
     streams.publish(tree, [item(version) for version in ("20240423", "20240424")])
-    streams.age(tree)
     running = front(streams, f"{tree}-running", tree)
     running.start()
     try:

@@ -23,6 +23,7 @@ mod origin;
 mod path;
 #[cfg(test)]
 mod tests;
+pub(crate) mod times;
 mod trust;
 mod unpack;
 
@@ -35,11 +36,12 @@ use image_service::{
 };
 
 pub(crate) use catalogue::{Catalogue, File, Item, Packing};
-pub(crate) use documents::{Document, Documents, Source, Wanted, http_time};
+pub(crate) use documents::{Document, Documents, Source, Wanted};
 pub(crate) use keeper::Keeper;
 pub use options::{Hashes, PublishedDialect, PublishedOptions};
 pub(crate) use origin::Origin;
 pub(crate) use path::below;
+pub(crate) use times::http_time;
 pub(crate) use trust::{Trust, is_clearsigned};
 
 use crate::body::Limits;

@@ -5,15 +5,17 @@
 mod mirror;
 mod server;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_compression::tokio::write::XzEncoder;
+use axum::body::Body;
 use image_service::{
     ByteRange, Error, ErrorKind, HashAlgorithm, Hasher, ImageId, ImageService, Query, Result, Status,
 };
 use mirror::{Mirror, Mood, admin, check_reading, member, names, pass, read};
 use portico_http::{PublishedDialect, PublishedOptions, open_published};
+use server::{Server, reply};
 use tokio::io::AsyncWriteExt;
 
 fn sha512(bytes: &[u8]) -> String {
@@ -131,6 +133,84 @@ async fn what_has_changed_in_the_index_shows_when_it_is_no_longer_fresh() {
     assert_eq!(service.show(&member(), &id).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(service.get(&member(), &id, None).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!((mirror.count("index"), mirror.server.calls().len()), (3, 3));
+}
+
+/// A server of an index, which it knows by its size and the second of its last change, as nginx does.
+struct Second {
+    server: Server,
+    /// The index, when the server says that it last changed, and what time it says that it is.
+    state: Arc<Mutex<(String, Option<&'static str>, &'static str)>>,
+}
+
+impl Second {
+    async fn start(index: String, changed: Option<&'static str>, now: &'static str) -> Self {
+        let state = Arc::new(Mutex::new((index, changed, now)));
+        let held = Arc::clone(&state);
+        let server = Server::start(move |call| {
+            let (index, changed, now) = held.lock().unwrap().clone();
+            let tag = format!("\"{}-{}\"", changed.unwrap_or_default(), index.len());
+            let is_known = call.headers.get("if-none-match").is_some_and(|known| *known == tag);
+            let mut headers = vec![("etag", tag), ("date", now.to_owned())];
+            headers.extend(changed.map(|changed| ("last-modified", changed.to_owned())));
+            if is_known {
+                reply(304, &headers, Body::empty())
+            } else {
+                reply(200, &headers, Body::from(index))
+            }
+        })
+        .await;
+        Self { server, state }
+    }
+
+    async fn open(&self) -> Arc<dyn ImageService> {
+        let endpoint = format!("http://{}", self.server.address).parse().unwrap();
+        open_published("mirror", PublishedOptions::new(PublishedDialect::VirtBuilder, endpoint))
+            .await
+            .unwrap()
+    }
+
+    /// Which requests had a condition.
+    fn conditions(&self) -> Vec<bool> {
+        self.server.calls().iter().map(|call| call.headers.contains_key("if-none-match")).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_change_in_the_second_of_the_last_one_is_seen_although_the_server_knows_it_by_nothing_else() {
+    let index = |name| template(name, "x.img", b"x", 1);
+    for (changed, is_seen) in [
+        (Some("Tue, 19 Mar 2024 09:50:00 GMT"), true),
+        (Some("Tue, 19 Mar 2024 09:48:01 GMT"), true),
+        (Some("lately"), true),
+        (Some("Tue, 19 Mar 2024 09:48:00 GMT"), false),
+        // Who says no time has another way to tell.
+        (None, false),
+    ] {
+        let second = Second::start(index("old-1"), changed, "Tue, 19 Mar 2024 09:50:00 GMT").await;
+        let service = second.open().await;
+        assert_eq!(names(&*service).await.unwrap(), ["old-1"]);
+        second.state.lock().unwrap().0 = index("new-1");
+        pass(Duration::from_secs(61)).await;
+        let expected = if is_seen { "new-1" } else { "old-1" };
+        assert_eq!(names(&*service).await.unwrap(), [expected], "{changed:?}");
+        assert_eq!(second.conditions(), [false, !is_seen], "{changed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_not_sent_again_once_it_has_not_changed_for_a_while() {
+    let changed = "Tue, 19 Mar 2024 09:48:38 GMT";
+    let second = Second::start(template("os-1", "x.img", b"x", 1), Some(changed), changed).await;
+    let service = second.open().await;
+    for now in
+        ["Tue, 19 Mar 2024 09:49:38 GMT", "Tue, 19 Mar 2024 09:50:38 GMT", "Tue, 19 Mar 2024 09:51:38 GMT"]
+    {
+        assert_eq!(names(&*service).await.unwrap(), ["os-1"]);
+        second.state.lock().unwrap().2 = now;
+        pass(Duration::from_secs(61)).await;
+    }
+    assert_eq!(names(&*service).await.unwrap(), ["os-1"]);
+    assert_eq!(second.conditions(), [false, false, false, true]);
 }
 
 #[tokio::test]

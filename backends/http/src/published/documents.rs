@@ -1,7 +1,8 @@
 //! The documents of a source, fetched within bounds, and not again while they have not changed.
 //!
-//! What was read of a document is kept with what the server said to know it by. The next time the server is asked
-//! whether it has changed, and what it gives is compared with what is known. No redirect is followed, and nothing but a plain answer is taken.
+//! What was read of a document is kept with what the server said to know it by, unless that is too young to tell the
+//! next change. The next time the server is asked whether it has changed, and what it gives is compared with what is
+//! known. No redirect is followed, and nothing but a plain answer is taken.
 //!
 //! A signature says that a document was its signer's once, and not that it is so still. So a document is refused if one
 //! of the same path has been taken that was signed later. What was taken is remembered by whoever keeps the catalogue.
@@ -23,7 +24,7 @@ use reqwest::header::{
 use reqwest::{RequestBuilder, Response, StatusCode};
 use url::Url;
 
-use super::{path, refused};
+use super::{path, refused, times};
 use crate::client::Client;
 use crate::fault::{self, Asked, Credentials};
 
@@ -302,11 +303,23 @@ fn check_age(path: &str, signed: Option<Timestamp>, newest: Option<&Timestamp>) 
     }
 }
 
-/// What the server knows a document by.
-#[derive(Debug)]
+/// What the server knows a document by, if its next change would be told by that.
+#[derive(Debug, Default)]
 struct Head {
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
+}
+
+impl Head {
+    /// What these headers say. Nothing of a document that has just changed: it may change again within the second, and
+    /// tags are often made of that.
+    fn read(headers: &HeaderMap) -> Self {
+        if headers.contains_key(LAST_MODIFIED) && !times::is_settled(headers) {
+            return Self::default();
+        }
+        let header = |name: HeaderName| headers.get(name).cloned();
+        Self { etag: header(ETAG), modified: header(LAST_MODIFIED) }
+    }
 }
 
 enum Fetched<T> {
@@ -346,9 +359,7 @@ async fn fetch<T: Send + Sync>(
     let answer = source.get(url, conditions, source.answer_timeout).await?;
     match (answer.status(), known) {
         (StatusCode::OK, _) => {
-            let header = |name: HeaderName| answer.headers().get(name).cloned();
-            let head = Head { etag: header(ETAG), modified: header(LAST_MODIFIED) };
-            let modified = head.modified.as_ref().and_then(|time| http_time(time.to_str().ok()?));
+            let (head, modified) = (Head::read(answer.headers()), times::modified(answer.headers()));
             let bytes = whole(source, answer, left).await?;
             Ok(Fetched::Document(head, Document::new(bytes, modified)))
         }
@@ -374,28 +385,4 @@ async fn whole(source: &Source, mut answer: Response, left: &Budget) -> Result<B
 
 fn too_much(source: &Source) -> Error {
     refused(format_args!("its documents have over {} bytes", source.max_response))
-}
-
-/// Reads the time of `Last-Modified`, which is one of RFC 2822.
-pub(crate) fn http_time(text: &str) -> Option<Timestamp> {
-    let instant = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Timestamp::from_second(instant.as_second()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_servers_and_catalogues_write_them() {
-        let expected = "2024-03-19T09:48:38Z".parse().ok();
-        for text in [
-            "Tue, 19 Mar 2024 09:48:38 GMT",
-            "Tue, 19 Mar 2024 09:48:38 +0000",
-            "Tue, 19 Mar 2024 10:48:38 +0100",
-        ] {
-            assert_eq!(http_time(text), expected, "{text}");
-        }
-        assert_eq!(http_time("yesterday"), None);
-    }
 }

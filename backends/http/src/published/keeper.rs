@@ -116,8 +116,10 @@ struct Basis<T> {
 /// What a fetch came to.
 struct Fetched<T> {
     basis: Basis<T>,
-    /// The catalogue, and what is known of its documents now. `None`: it is the same.
-    found: Option<(Catalogue, Known<T>)>,
+    /// What is known of the documents now.
+    known: Known<T>,
+    /// The catalogue that they come to. `None`: it is the same.
+    catalogue: Option<Catalogue>,
 }
 
 /// What there is for a request.
@@ -254,8 +256,8 @@ impl<D: Dialect> Shared<D> {
         let mut documents = Documents::new(&self.source, &basis.known, &basis.signed);
         let items = self.dialect.items(&mut documents).await?;
         let (known, changed) = documents.finish();
-        let found = if changed { Some((Catalogue::new(items, self.most)?, known)) } else { None };
-        Ok(Fetched { basis, found })
+        let catalogue = if changed { Some(Catalogue::new(items, self.most)?) } else { None };
+        Ok(Fetched { basis, known, catalogue })
     }
 
     fn settle(&self, began: Instant, outcome: Result<Fetched<D::Document>>) {
@@ -263,17 +265,18 @@ impl<D: Dialect> Shared<D> {
         let mut state = self.lock();
         state.flight = None;
         match outcome {
-            Ok(Fetched { basis, found }) => {
+            Ok(Fetched { basis, known, catalogue }) => {
                 state.anew = basis.anew;
                 state.signed = basis.signed;
-                if let Some((catalogue, known)) = found {
+                if let Some(catalogue) = catalogue {
                     tracing::info!(backend = name, images = catalogue.len(), "there is a new catalogue");
                     remember(Arc::make_mut(&mut state.signed), &known);
-                    state.known = Arc::new(known);
                     state.good = Some(Good { catalogue: Arc::new(catalogue), confirmed: began });
                 } else if let Some(good) = &mut state.good {
                     good.confirmed = began;
                 }
+                // Also of a catalogue that is the same the server may know a document by something else now.
+                state.known = Arc::new(known);
                 if state.failure.take().is_some() {
                     tracing::info!(backend = name, "the catalogue is to be had again");
                 }
