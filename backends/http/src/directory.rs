@@ -7,7 +7,9 @@
 //! and what is called much like them, in the form of GNU's tools or of BSD's, or `name.sha512` and `name.sha256`, which
 //! are asked for only if the others say nothing. Two that contradict each other make the catalogue refused. An image
 //! without a SHA-256 or SHA-512 is left out, for nothing could be held to what it should be; `hashes = "optional"`
-//! shows it without. With a keyring a checksum file counts if it was signed, in itself or by a file beside it.
+//! shows it without. With a keyring a checksum file counts if it was signed, in itself or by a file beside it,
+//! and for the files that it names. The listing is signed by nobody: that there are no others, or newer ones, it cannot
+//! show.
 //!
 //! # What an id means
 //!

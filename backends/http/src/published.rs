@@ -8,7 +8,8 @@
 //!
 //! A catalogue is taken whole or not at all. One that is malformed, not signed by whom it should be, or that names a
 //! place outside of its source, is refused with all that is in it, and the last good one goes on for as long as it may.
-//! Redirects are not followed, to wherever.
+//! The listing of a directory is no such naming: what in it leads elsewhere is passed over. Redirects are not followed,
+//! to wherever.
 
 mod catalogue;
 mod clearsigned;

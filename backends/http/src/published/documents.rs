@@ -5,7 +5,9 @@
 //! known. No redirect is followed, and nothing but a plain answer is taken.
 //!
 //! A signature says that a document was its signer's once, and not that it is so still. So a document is refused if one
-//! of the same path has been taken that was signed later. What was taken is remembered by whoever keeps the catalogue.
+//! of the same path has been taken that was signed later. What was taken is remembered by whoever keeps the catalogue. Where
+//! the paths come from something that is not signed, as the listing of a directory, this keeps nobody from giving an older
+//! document another path.
 
 use std::cell::Cell;
 use std::collections::HashMap;

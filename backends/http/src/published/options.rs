@@ -32,8 +32,12 @@ pub struct PublishedOptions {
     #[serde(deserialize_with = "endpoint")]
     pub endpoint: Url,
     /// The OpenPGP public keys of which one must have signed every document, in a file, armoured or not. With it only
-    /// signed documents are taken, and none that was signed before one that was taken since the process began or the file
-    /// changed; without it, those that are not signed. Default: none.
+    /// signed documents are taken, and none that was signed before one of the same path that was taken since the process
+    /// began or the file changed; without it, those that are not signed. Default: none.
+    ///
+    /// Of `directory` the documents that must be signed are the checksum files. One that is not says nothing, and one that is
+    /// says something of the files alone that it names. The listing cannot be signed: whoever makes it chooses which files are
+    /// seen, and may show what was signed earlier in a checksum file of another name.
     #[serde(default)]
     pub keyring: Option<PathBuf>,
     /// What the ids of the images are derived from, beside their names in the catalogue. Default: the backend's name.
