@@ -8,8 +8,8 @@
 //! HTML is taken apart by `html5gum`, which reads it by the rules of browsers in one pass and never fails. No tree of
 //! the page is needed.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use html5gum::{DefaultEmitter, EndTag, HtmlString, StartTag, Token, Tokenizer};
@@ -25,6 +25,9 @@ const LONGEST_SAID: usize = 200;
 /// The longest name of a file, in bytes. No file system has longer ones.
 const LONGEST_NAME: usize = 255;
 
+/// The most directories that are listed, with the one at the top. So a page that has as many is one of too many already.
+pub(crate) const MOST_FOLDERS: usize = 256;
+
 /// How the titles begin that web servers give to such pages.
 const TITLES: &[&str] = &["index of", "directory listing for"];
 
@@ -33,8 +36,8 @@ const TITLES: &[&str] = &["index of", "directory listing for"];
 pub(crate) struct Page {
     /// The files, by their names.
     pub(crate) files: BTreeMap<String, Listed>,
-    /// The directories, by their names.
-    pub(crate) folders: Vec<String>,
+    /// The directories, by their names: all, or [`MOST_FOLDERS`] of them if there are more.
+    pub(crate) folders: BTreeSet<String>,
 }
 
 /// A file, as far as its directory tells.
@@ -57,8 +60,8 @@ impl Page {
     }
 
     fn add_folder(&mut self, name: String) {
-        if let Err(place) = self.folders.binary_search(&name) {
-            self.folders.insert(place, name);
+        if self.folders.len() < MOST_FOLDERS {
+            self.folders.insert(name);
         }
     }
 }

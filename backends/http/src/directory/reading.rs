@@ -14,7 +14,7 @@ use image_service::{Image, MultiHash, Properties, Result, Support};
 use url::Url;
 
 use super::name;
-use super::page::{Listed, Page, as_folder, url_of};
+use super::page::{Listed, MOST_FOLDERS, Page, as_folder, url_of};
 use super::sums::{self, Hashes, Of, Sum};
 use crate::published::{
     self, Dialect, Document, Documents, File, Item, Origin, Packing, PublishedOptions, Trust, Wanted,
@@ -26,9 +26,6 @@ const WIDTH: usize = 8;
 
 /// The most documents of one directory: listings, checksum files and signatures.
 const MOST_DOCUMENTS: usize = 10_000;
-
-/// The most directories that are listed.
-const MOST_FOLDERS: usize = 256;
 
 /// The longest path of an image, in bytes: no image may have a longer name or property.
 const LONGEST_PATH: usize = 255;
