@@ -232,6 +232,14 @@ async fn data_that_is_not_as_the_catalogue_says_is_an_error() {
     let id = only(&*service).await.id;
     mirror.put("server/20240423/disk.img", "longer than it was");
     assert_eq!(read(&*service, &id, None).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    mirror.put("server/20240423/disk.img", "short");
+    for (range, kind) in [
+        (None, ErrorKind::Corrupt),
+        (Some(ByteRange::From(5)), ErrorKind::Corrupt),
+        (Some(ByteRange::From(8)), ErrorKind::RangeNotSatisfiable),
+    ] {
+        assert_eq!(read(&*service, &id, range).await.unwrap_err().kind(), kind, "{range:?}");
+    }
     mirror.remove("server/20240423/disk.img");
     let missing = read(&*service, &id, None).await.unwrap_err();
     assert_eq!((missing.kind(), missing.speaks_against_store()), (ErrorKind::Unavailable, false));

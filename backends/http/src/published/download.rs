@@ -15,7 +15,7 @@ use crate::fault::{self, Asked};
 /// Opens the data of `item`, or a part of it if it is not packed.
 ///
 /// # Errors
-/// `RangeNotSatisfiable`; silence; `Corrupt` if the file is not as long as the
+/// `RangeNotSatisfiable` if the part is not within the image; silence; `Corrupt` if the file is not as long as the
 /// catalogue says; `Unavailable` if it is missing.
 pub(crate) async fn open(
     source: &Source,
@@ -63,6 +63,11 @@ async fn missing(source: &Source, image: &Image, answer: Response) -> Error {
         ErrorKind::NotFound | ErrorKind::NotImplemented => {
             let message = format!("the data of image {} is missing", image.id);
             Error::new(ErrorKind::Unavailable, message).with_source(error).answered()
+        }
+        // A part was asked for that is within the image.
+        ErrorKind::RangeNotSatisfiable => {
+            let message = format!("the data of image {} is shorter than the image", image.id);
+            Error::new(ErrorKind::Corrupt, message).with_source(error)
         }
         _ => error,
     }

@@ -103,6 +103,10 @@ fn give(headers: &HeaderMap, bytes: Bytes) -> Response {
         return reply(200, &[("etag", tag), time], Body::from(bytes));
     };
     let (first, last) = (first.parse::<usize>().unwrap(), last.parse::<usize>().unwrap());
+    if first >= bytes.len() {
+        return reply(416, &[("content-range", format!("bytes */{}", bytes.len()))], Body::empty());
+    }
+    let last = last.min(bytes.len() - 1);
     let sent = ("content-range", format!("bytes {first}-{last}/{}", bytes.len()));
     reply(206, &[("etag", tag), sent], Body::from(bytes.slice(first..=last)))
 }
