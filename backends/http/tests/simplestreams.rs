@@ -496,15 +496,19 @@ async fn whoever_goes_away_does_not_end_the_fetch_for_others() {
 async fn a_source_that_hangs_costs_no_more_than_patience_while_there_is_a_catalogue() {
     let mirror = mirror(&["20240423"]).await;
     let patience = Duration::from_millis(100);
-    let options =
-        PublishedOptions { patience, answer_timeout: Duration::from_millis(400), ..options(&mirror) };
-    let service = open(options).await;
+    let service = open(PublishedOptions { patience, ..options(&mirror) }).await;
     let expected = names(&*service).await.unwrap();
     mirror.be(Mood::Silent);
     pass(FRESH).await;
     let start = Instant::now();
     assert_eq!(names(&*service).await.unwrap(), expected);
     assert!(start.elapsed() >= patience);
+    let arrived = async {
+        while mirror.count(INDEX) < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap();
     // The fetch still hangs, so nobody waits for it any more.
     assert_eq!(names(&*service).await.unwrap(), expected);
     assert_eq!(mirror.count(INDEX), 2);
