@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use image_service::{Error, ErrorKind, Result};
+use image_service::{Context, Error, ErrorKind, Result};
 use reqwest::{Certificate, Identity};
 use tokio::time::Instant;
 
@@ -166,6 +166,12 @@ impl Plan {
             None => Error::new(ErrorKind::Internal, "no HTTP client can be made").with_source(source),
         })
     }
+}
+
+/// How long an answer may take: `most`, or what is left until nobody waits for it any more.
+pub(crate) fn patience(context: &Context, most: Duration) -> Duration {
+    let left = context.deadline.map(|deadline| deadline.saturating_duration_since(std::time::Instant::now()));
+    left.map_or(most, |left| left.min(most))
 }
 
 /// What changes when a file does: when it was written, and how long it is.

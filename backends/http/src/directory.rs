@@ -46,7 +46,7 @@ use image_service::{
 use crate::body::Limits;
 use crate::published::{self, Catalogue, Item, Keeper, PublishedOptions, Trust};
 use download::{Failure, Wanted};
-use heads::{Ages, Head, Heads};
+use heads::{Head, Heads};
 use reading::Reading;
 
 /// What only the head of a file tells.
@@ -69,8 +69,7 @@ impl Directory {
     pub(crate) async fn open(name: &str, options: &PublishedOptions, trust: Trust) -> Result<Self> {
         options.check()?;
         let keeper = published::keeper(name, options, Reading::new(name, options, trust)).await?;
-        let ages = Ages { fresh: options.fresh, stale: options.stale, patience: options.patience };
-        Ok(Self { keeper, heads: Heads::new(ages), limits: published::limits(options) })
+        Ok(Self { keeper, heads: Heads::new(published::ages(options)), limits: published::limits(options) })
     }
 
     /// What the server says of the file of `item`, and the image as it is by that.

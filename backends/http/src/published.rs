@@ -38,7 +38,7 @@ use image_service::{
 
 pub(crate) use catalogue::{Catalogue, File, Item, Packing};
 pub(crate) use documents::{Document, Documents, Source, Wanted};
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Ages, Keeper};
 pub use options::{Hashes, PublishedDialect, PublishedOptions};
 pub(crate) use origin::Origin;
 pub(crate) use path::below;
@@ -47,7 +47,6 @@ pub(crate) use trust::{Trust, is_clearsigned};
 
 use crate::body::Limits;
 use crate::client::Client;
-use keeper::Ages;
 
 /// What the documents of a source are, and what images they come to.
 #[async_trait]
@@ -105,8 +104,12 @@ pub(crate) async fn keeper<D: Dialect>(
         answer_timeout: options.answer_timeout,
         max_response: options.max_response.as_u64(),
     };
-    let ages = Ages { fresh: options.fresh, stale: options.stale, patience: options.patience };
-    Ok(Keeper::new(name, dialect, source, ages, options.max_images.get()))
+    Ok(Keeper::new(name, dialect, source, ages(options), options.max_images.get()))
+}
+
+/// How old may be what is kept.
+pub(crate) const fn ages(options: &PublishedOptions) -> Ages {
+    Ages { fresh: options.fresh, stale: options.stale, patience: options.patience }
 }
 
 /// What is put up with while data is read.

@@ -5,7 +5,7 @@
 //! module must not know what the server's answers mean: that is for the dialects.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use image_service::{Context, Result};
@@ -13,7 +13,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use url::Url;
 
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::fault::{self, Credentials};
 use crate::key::Key;
 use crate::options::{Dialect, Options};
@@ -201,10 +201,9 @@ impl Upstream {
         Ok(Reply { status, body: body.freeze() })
     }
 
-    /// The time that a read may take: our own bound, or what is left until nobody waits any more.
+    /// The time that a read may take.
     fn patience(&self, context: &Context) -> Duration {
-        let left = context.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        left.map_or(self.answer_timeout, |left| left.min(self.answer_timeout))
+        client::patience(context, self.answer_timeout)
     }
 }
 

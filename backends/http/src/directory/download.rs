@@ -1,7 +1,5 @@
 //! Data of a file in a directory: of the very file that was listed, or none.
 
-use std::time::{Duration, Instant};
-
 use image_service::{ByteRange, Context, Data, Error, ErrorKind, Image, Result};
 use reqwest::header::{HeaderMap, IF_MATCH, RANGE};
 use reqwest::{Response, StatusCode};
@@ -9,6 +7,7 @@ use url::Url;
 
 use super::heads::Head;
 use crate::body::{self, Limits};
+use crate::client;
 use crate::fault::{self, Asked};
 use crate::published::Source;
 
@@ -54,7 +53,7 @@ pub(super) async fn open(
     let wanted = range.map(|range| range.within(size)).transpose()?;
     let mut headers: HeaderMap = wanted.iter().map(|wanted| (RANGE, body::range_header(wanted))).collect();
     headers.extend(head.strong_tag().map(|tag| (IF_MATCH, tag.clone())));
-    let answer = source.get(url, headers, patience(source, context)).await?;
+    let answer = source.get(url, headers, client::patience(context, source.answer_timeout)).await?;
     match answer.status() {
         StatusCode::OK | StatusCode::PARTIAL_CONTENT if !head.is_of(answer.headers()) => Err(changed(image)),
         StatusCode::OK if body::length(answer.headers())?.is_some_and(|length| length != size) => {
@@ -66,12 +65,6 @@ pub(super) async fn open(
         StatusCode::NOT_FOUND | StatusCode::GONE => Err(Failure::Changed(Error::not_found(&image.id))),
         _ => Err(Failure::Other(refusal(source, image, answer).await)),
     }
-}
-
-/// How long the answer may take to begin: our own bound, or what is left until nobody waits any more.
-fn patience(source: &Source, context: &Context) -> Duration {
-    let left = context.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    left.map_or(source.answer_timeout, |left| left.min(source.answer_timeout))
 }
 
 fn changed(image: &Image) -> Failure {

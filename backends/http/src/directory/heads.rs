@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::body;
 use crate::fault::{self, Asked};
-use crate::published::{Catalogue, Item, Source, times};
+use crate::published::{Ages, Catalogue, Item, Source, times};
 
 /// How long an answer is believed at most, whatever the listing says.
 const AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -36,17 +36,6 @@ pub(super) struct Head {
     /// Its tag.
     tag: Option<HeaderValue>,
     is_settled: bool,
-}
-
-/// How long answers are believed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ages {
-    /// Without asking.
-    pub(super) fresh: Duration,
-    /// After that, while none is to be had.
-    pub(super) stale: Duration,
-    /// How long to wait for one when there is one that may be used.
-    pub(super) patience: Duration,
 }
 
 /// The answers for the files of a directory, no more than there are images in it.

@@ -1,7 +1,5 @@
 //! Data out of a source: whole, or ending in an error.
 
-use std::time::{Duration, Instant};
-
 use image_service::{ByteRange, Context, Data, Error, ErrorKind, Image, Result};
 use reqwest::header::{HeaderMap, RANGE};
 use reqwest::{Response, StatusCode};
@@ -10,6 +8,7 @@ use super::catalogue::{Item, Packing};
 use super::documents::Source;
 use super::unpack::unpack;
 use crate::body::{self, Limits};
+use crate::client;
 use crate::fault::{self, Asked};
 
 /// Opens the data of `item`, or a part of it if it is not packed.
@@ -26,7 +25,7 @@ pub(crate) async fn open(
 ) -> Result<Data> {
     let size = item.image.size.ok_or_else(|| fault::nonsense("an image with data and no size"))?;
     let wanted = range.map(|range| range.within(size)).transpose()?;
-    let patience = patience(source, context);
+    let patience = client::patience(context, source.answer_timeout);
     let get = |headers| source.get(item.file.url.clone(), headers, patience);
     match &item.file.packing {
         Packing::Plain => {
@@ -47,12 +46,6 @@ pub(crate) async fn open(
             Ok(Data::new(0..size, size, unpack(packed.into_stream(), seal.clone(), size)))
         }
     }
-}
-
-/// How long the answer may take to begin: our own bound, or what is left until nobody waits any more.
-fn patience(source: &Source, context: &Context) -> Duration {
-    let left = context.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    left.map_or(source.answer_timeout, |left| left.min(source.answer_timeout))
 }
 
 /// The error for data that the source does not give. The image is in its catalogue, so it is there, whatever the

@@ -37,14 +37,14 @@ const MOST_REMEMBERED: usize = 1024;
 /// The most fetches that one request waits for: one that began before it, its own, and one in whose place its own came.
 const MOST_WAITS: usize = 3;
 
-/// How old a catalogue may be.
+/// How old a catalogue may be, or what a server said of a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ages {
     /// How long it is used without asking.
     pub(crate) fresh: Duration,
     /// How long after that it is used while there is no newer one.
     pub(crate) stale: Duration,
-    /// How long a request waits for a newer one when there is one that may be used.
+    /// How long to wait for a newer one when there is one that may be used.
     pub(crate) patience: Duration,
 }
 
