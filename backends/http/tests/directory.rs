@@ -23,8 +23,10 @@ use site::{Look, Mood, Site, hash};
 const FRESH: Duration = Duration::from_secs(61);
 const LOOKS: [Look; 3] = [Look::Plain, Look::Dated, Look::Json];
 
+/// What is newer is waited for, however slow the machine is.
 fn options(site: &Site) -> PublishedOptions {
-    PublishedOptions::new(PublishedDialect::Directory, site.endpoint())
+    let patience = Duration::from_secs(60);
+    PublishedOptions { patience, ..PublishedOptions::new(PublishedDialect::Directory, site.endpoint()) }
 }
 
 async fn open(options: PublishedOptions) -> Arc<dyn ImageService> {

@@ -48,12 +48,10 @@ async fn open(
     keyring: &tempfile::NamedTempFile,
 ) -> Arc<dyn ImageService> {
     let keyring = Some(keyring.path().to_owned());
-    open_published(
-        "mirror",
-        PublishedOptions { keyring, ..PublishedOptions::new(dialect, mirror.endpoint()) },
-    )
-    .await
-    .unwrap()
+    // What is newer is waited for, however slow the machine is.
+    let patience = Duration::from_secs(60);
+    let options = PublishedOptions::new(dialect, mirror.endpoint());
+    open_published("mirror", PublishedOptions { keyring, patience, ..options }).await.unwrap()
 }
 
 async fn streams(mirror: &Mirror, keys: &[&str]) -> Arc<dyn ImageService> {

@@ -88,8 +88,10 @@ fn publish(mirror: &Mirror, versions: &[&str]) {
     }
 }
 
+/// What is newer is waited for, however slow the machine is.
 fn options(mirror: &Mirror) -> PublishedOptions {
-    PublishedOptions::new(PublishedDialect::Simplestreams, mirror.endpoint())
+    let patience = Duration::from_secs(60);
+    PublishedOptions { patience, ..PublishedOptions::new(PublishedDialect::Simplestreams, mirror.endpoint()) }
 }
 
 async fn open(options: PublishedOptions) -> Arc<dyn ImageService> {

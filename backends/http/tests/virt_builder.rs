@@ -47,9 +47,10 @@ fn template(name: &str, file: &str, stored: &[u8], size: usize) -> String {
 }
 
 async fn open(mirror: &Mirror) -> Arc<dyn ImageService> {
-    open_published("mirror", PublishedOptions::new(PublishedDialect::VirtBuilder, mirror.endpoint()))
-        .await
-        .unwrap()
+    // What is newer is waited for, however slow the machine is.
+    let patience = Duration::from_secs(60);
+    let options = PublishedOptions::new(PublishedDialect::VirtBuilder, mirror.endpoint());
+    open_published("mirror", PublishedOptions { patience, ..options }).await.unwrap()
 }
 
 /// A mirror with one packed template, and its id.
