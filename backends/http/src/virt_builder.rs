@@ -132,11 +132,8 @@ impl Reading {
         let (is_packed, disk_format) = (path.ends_with(".xz"), section.get("format", None));
         let unpacked = of_file.filter(|_| !is_packed);
         let Some(size) = length(disk_format, of_disk, unpacked) else { return Ok(None) };
-        let (packing, hash) = if is_packed {
-            (Packing::Xz { size: None, seal: hash }, None)
-        } else {
-            (Packing::Plain, Some(hash))
-        };
+        let (packing, hash) =
+            if is_packed { (Packing::Xz { seal: hash }, None) } else { (Packing::Plain, Some(hash)) };
         let image = Image {
             name: Some(section.name.to_owned()),
             size: Some(size),

@@ -36,8 +36,6 @@ pub(crate) enum Packing {
     Plain,
     /// Compressed by xz.
     Xz {
-        /// Bytes of the file, if the catalogue says.
-        size: Option<u64>,
         /// The hash of the file. It is no hash of the image.
         seal: MultiHash,
     },

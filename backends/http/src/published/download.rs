@@ -37,12 +37,12 @@ pub(crate) async fn open(
                 _ => Err(missing(source, &item.image, answer).await),
             }
         }
-        Packing::Xz { size: packed, seal } => {
+        Packing::Xz { seal } => {
             let answer = get(HeaderMap::new()).await?;
             if answer.status() != StatusCode::OK {
                 return Err(missing(source, &item.image, answer).await);
             }
-            let packed = body::whole(answer, *packed, None, limits)?;
+            let packed = body::whole(answer, None, None, limits)?;
             Ok(Data::new(0..size, size, unpack(packed.into_stream(), seal.clone(), size)))
         }
     }

@@ -47,7 +47,7 @@ pub(crate) fn must_be_a_catalogue(items: &[Item], root: &Url) {
         assert!(image.checksum.as_deref().is_none_or(|md5| is_hash(md5, HashAlgorithm::Md5)));
         match &item.file.packing {
             Packing::Plain => must_be_strong(image.hash.as_ref().expect("what is not packed has a hash")),
-            Packing::Xz { seal, .. } => {
+            Packing::Xz { seal } => {
                 assert!(image.hash.is_none() && image.checksum.is_none(), "the hash is that of the file");
                 must_be_strong(seal);
             }
