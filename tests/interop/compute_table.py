@@ -45,7 +45,8 @@ def reads() -> list[Asked]:
     queries = [
         "", "name=one", "name=in:one,two", "name=nothing", "status=ACTIVE", "status=active", "status=ERROR",
         "status=nonsense", "status=in:active,queued", "type=snapshot", f"server={SERVER}",
-        f"server=http://x/v2/servers/{SERVER}", "minRam=5", "minRam=6", "minDisk=1", "changes-since=2011-01-01T00:00:00Z",
+        f"server=http://x/v2/servers/{SERVER}", f"property-instance_uuid=http://x/v2/servers/{SERVER}",
+        "minRam=5", "minRam=6", "minDisk=1", "changes-since=2011-01-01T00:00:00Z",
         "changes-since=2999-01-01T00:00:00Z", "property-colour=red", "limit=1", "limit=2", "limit=3", "limit=1000",
         "limit=1&foo=bar&name=two", "limit=1&status=ACTIVE&name=one", "page_size=1", "offset=3", "marker={two}",
         "marker=", "limit=2&marker={two}", "limit=1&marker={public}", "foo=bar", "name=one&name=two",
@@ -175,6 +176,7 @@ def departures() -> list[Departure]:
         told += [Departure(Asked(one, path), missing, wrong, why) for one in methods]
         told.append(Departure(Asked("HEAD", path), missing, (405, None), "as above, and HEAD has no body"))
         told.append(Departure(Asked("OPTIONS", path), (200, None), wrong, "OPTIONS is answered with nothing at Nova"))
+    told.append(Departure(Asked("GET", "/v2.1/images?a=%zz"), (200, None), (400, "badRequest"), "it is no text"))
     images_own = Asked("DELETE", "/v2.1/images/detail")
     told.append(Departure(images_own, (404, "itemNotFound"), wrong, "no image is called so"))
     for path in ("/v2.1/images/", "/v2.1/nothing", "/v2.1/xyz/images", "/v2.1/{project}"):

@@ -82,16 +82,18 @@ fn usual_order() -> Result<Sort, Fault> {
 
 fn filter(key: &str, value: &str) -> Result<Option<Filter>, Fault> {
     let property = |key: &str, value: &str| Filter::Property { key: key.to_owned(), value: value.to_owned() };
+    // A server may be named by its URL.
+    let server = |value: &str| property(SERVER, value.rsplit('/').next().unwrap_or(value));
     Ok(Some(match key {
         "name" => conditions::name(value)?,
         "status" => status(value)?,
         "changes-since" => changes_since(value)?,
-        // A server may be named by its URL.
-        "server" => property(SERVER, value.rsplit('/').next().unwrap_or(value)),
+        "server" => server(value),
         "type" => property(TYPE, value),
         "minRam" => conditions::number(key, Field::MinRam, Comparison::Eq, value)?,
         "minDisk" => conditions::number(key, Field::MinDisk, Comparison::Eq, value)?,
         _ => match key.strip_prefix(PROPERTY) {
+            Some(SERVER) => server(value),
             Some(name) => property(name, value),
             None => return Ok(None),
         },
@@ -152,6 +154,7 @@ mod tests {
             ("status=Error", Filter::text(Field::Status, "killed")),
             ("server=u", property("instance_uuid", "u")),
             ("server=http://x/v2.1/servers/u", property("instance_uuid", "u")),
+            ("property-instance_uuid=http://x/v2.1/servers/u", property("instance_uuid", "u")),
             ("type=snapshot", property("image_type", "snapshot")),
             ("minRam=1", number(Field::MinRam)),
             ("minDisk=1", number(Field::MinDisk)),
