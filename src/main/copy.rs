@@ -22,7 +22,8 @@ pub(super) const EXIT_CODES: &str = "\
 Copies have the ids, attributes, properties and members of their images. Data is held to the hash of its image on the way,
 and to what B says that it has; of data that is not the image's nothing stays. Each line names the hash by which the copy is
 verified, or `size` where B tells none that can be compared. Images that B has already with the same
-data are left alone, and nothing is copied over other data. Run it again after an interruption, and it goes on where it
+data are left alone, and nothing is copied over other data. Where no hash is in common, the data in B is read and held to the
+hash of the image; of an image without any it cannot be told. Run it again after an interruption, and it goes on where it
 was: what was under way is in B a private image without data, with the property portico_copy_from.
 
 The first SIGINT or SIGTERM lets what is under way finish, the second one stops it. A directory that a running service has

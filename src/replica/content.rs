@@ -68,6 +68,23 @@ fn checksum(a: &Image, b: &Image) -> Option<bool> {
     Some(a.checksum.as_ref()?.eq_ignore_ascii_case(b.checksum.as_ref()?))
 }
 
+/// The hash that tells whether data read is that of `image`: the strong one, or MD5 if it has no other of a known algorithm.
+pub(super) fn telling(image: &Image) -> Option<(HashAlgorithm, MultiHash)> {
+    let checksum = image.checksum.as_deref().map(md5);
+    image.hash.clone().into_iter().chain(checksum).find_map(|hash| Some((known(&hash)?, hash)))
+}
+
+pub(super) fn md5(checksum: &str) -> MultiHash {
+    MultiHash { algorithm: HashAlgorithm::Md5.as_str().to_owned(), value: checksum.to_owned() }
+}
+
+/// The algorithm of a hash that is one.
+fn known(hash: &MultiHash) -> Option<HashAlgorithm> {
+    let algorithm: HashAlgorithm = hash.algorithm.parse().ok()?;
+    let is_hash = hash.value.len() == algorithm.digits() && hash.value.chars().all(|c| c.is_ascii_hexdigit());
+    is_hash.then_some(algorithm)
+}
+
 /// Whether two hashes are the same. `None` if they are not of one algorithm.
 pub(super) fn same(a: &MultiHash, b: &MultiHash) -> Option<bool> {
     (a.algorithm == b.algorithm).then(|| a.value.eq_ignore_ascii_case(&b.value))

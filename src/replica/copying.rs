@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use image_service::{Context, Image, ImageId};
 use tokio_util::sync::CancellationToken;
 
-use super::content::Verified;
+use super::content::{Likeness, Verified};
 use super::plan::{Refusal, Step, Upkeep, step};
 use super::transfer::Transfer;
 use super::walk::{Pair, images, pairs};
@@ -74,9 +74,9 @@ pub struct Moved {
 
 /// Who follows how it goes. Called from many tasks at once, and not to be slow.
 pub trait Progress: Send + Sync {
-    /// The data of an image begins to move.
+    /// The data of an image begins to move, or what is there of it to be read.
     fn began(&self, image: &Image);
-    /// So many bytes more of it have moved.
+    /// So many bytes more of it have moved, or been read.
     fn moved(&self, id: &ImageId, bytes: u64);
     /// All is done about an image.
     fn ended(&self, image: &Image, outcome: &Outcome);
@@ -141,7 +141,8 @@ struct Tally {
 /// breaks off, is not what the source says that it is, or does not fit, a marked record without data stays and is taken
 /// up by the next run. [`Outcome`] tells by what each copy was verified.
 ///
-/// An image whose id is there with the same data is left alone, or gets its metadata. Nothing is ever copied over other
+/// An image whose id is there with the same data is left alone, or gets its metadata. Where the sizes agree and no hash is
+/// in common, the data there is read and held to a hash of the image, if it has one. Nothing is ever copied over other
 /// data. When `stop` is cancelled nothing more is begun, and what is under way is finished. Dropping the future stops it.
 pub async fn copy(
     from: &Side,
@@ -195,7 +196,9 @@ async fn run(
     };
     let (mut room, mut is_limited) = (settings.limit, false);
     let within = |planned: &Result<(Image, Step), Failed>| {
-        if let (Ok((_, Step::Copy | Step::TakeUp | Step::Update)), Some(room)) = (planned, &mut room) {
+        if let (Ok((_, step)), Some(room)) = (planned, &mut room)
+            && step.changes()
+        {
             is_limited |= *room == 0;
             *room = room.saturating_sub(1);
         }
@@ -243,6 +246,12 @@ async fn take(transfer: &Transfer<'_>, image: &Image, step: Step) -> Outcome {
         Step::TakeUp => transfer.take_up(&image.id).await.map_or_else(Outcome::Failed, Outcome::Resumed),
         Step::Update => transfer.update(&image.id).await.map_or_else(Outcome::Failed, |()| Outcome::Updated),
         Step::Leave => Outcome::Left,
+        Step::Look(then) => match transfer.look(&image.id).await {
+            Ok(Likeness::Same) => Box::pin(take(transfer, image, *then)).await,
+            Ok(Likeness::Other(what)) => Outcome::Refused(Refusal::OtherContent(what)),
+            Ok(Likeness::Unknown) => Outcome::Refused(Refusal::Unknown),
+            Err(failed) => Outcome::Failed(failed),
+        },
         Step::Refuse(refusal) => Outcome::Refused(refusal),
     }
 }
@@ -255,6 +264,7 @@ fn foretell(image: &Image, step: Step) -> Outcome {
         Step::TakeUp => Outcome::Resumed(moved),
         Step::Update => Outcome::Updated,
         Step::Leave => Outcome::Left,
+        Step::Look(_) => Outcome::Refused(Refusal::Unread),
         Step::Refuse(refusal) => Outcome::Refused(refusal),
     }
 }

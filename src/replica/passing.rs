@@ -1,4 +1,4 @@
-//! Data on its way from one backend to the other: counted, hashed, and held to its image.
+//! Data on its way from one backend to the other, or read to know what it is: counted, hashed, and held to its image.
 //!
 //! The stream ends in an error before its end if what passed is not the image's data, so that the target never has the
 //! whole of it. Hashing is done off the async threads.
@@ -69,7 +69,7 @@ pub(super) fn held(stream: ByteStream, image: &Image, meter: Meter) -> (ByteStre
 /// What shows that `made` has the data that passed: this size, and one of these hashes if it tells one that can be
 /// compared. `None` if it has other data.
 pub(super) fn verified(made: &Image, size: u64, hashes: &[MultiHash]) -> Option<Verified> {
-    let told = made.hash.iter().cloned().chain(made.checksum.as_deref().map(md5));
+    let told = made.hash.iter().cloned().chain(made.checksum.as_deref().map(content::md5));
     let mut best = Verified::Size;
     for told in told {
         match hashes.iter().find_map(|passed| content::same(&told, passed)) {
@@ -81,26 +81,13 @@ pub(super) fn verified(made: &Image, size: u64, hashes: &[MultiHash]) -> Option<
     (made.size == Some(size)).then_some(best)
 }
 
-fn md5(checksum: &str) -> MultiHash {
-    MultiHash { algorithm: HashAlgorithm::Md5.as_str().to_owned(), value: checksum.to_owned() }
-}
-
 /// What to hash the data of `image` with: as it is hashed there, and as the target most likely does.
 fn hashes(image: &Image) -> Vec<(Hashing, Option<MultiHash>)> {
-    let checksum = image.checksum.as_deref().map(md5);
-    let expected =
-        image.hash.clone().into_iter().chain(checksum).find_map(|hash| Some((known(&hash)?, hash)));
+    let expected = content::telling(image);
     let usual = HashAlgorithm::Sha512;
     let is_usual = expected.as_ref().is_some_and(|(algorithm, _)| *algorithm == usual);
     let expected = expected.map(|(algorithm, hash)| (Hashing::new(algorithm), Some(hash)));
     expected.into_iter().chain((!is_usual).then(|| (Hashing::new(usual), None))).collect()
-}
-
-/// The algorithm of a hash that is one.
-fn known(hash: &MultiHash) -> Option<HashAlgorithm> {
-    let algorithm: HashAlgorithm = hash.algorithm.parse().ok()?;
-    let is_hash = hash.value.len() == algorithm.digits() && hash.value.chars().all(|c| c.is_ascii_hexdigit());
-    is_hash.then_some(algorithm)
 }
 
 struct Passing {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use image_service::Image;
 
-use super::content::{Likeness, likeness};
+use super::content::{Likeness, likeness, telling};
 use super::metadata::{self, Kept};
 
 /// What becomes of the metadata of images that are in both backends.
@@ -28,8 +28,22 @@ pub(super) enum Step {
     Update,
     /// It is there.
     Leave,
+    /// Its id is there, and no hash tells whether with the same data, but the data there can be read and held to a hash of
+    /// the image. If it is the same, this is the step.
+    Look(Box<Self>),
     /// It cannot be copied.
     Refuse(Refusal),
+}
+
+impl Step {
+    /// Whether it changes something. To look does not, unless the copy may then get its metadata.
+    pub(super) fn changes(&self) -> bool {
+        match self {
+            Self::Copy | Self::TakeUp | Self::Update => true,
+            Self::Look(then) => then.changes(),
+            Self::Leave | Self::Refuse(_) => false,
+        }
+    }
 }
 
 /// Why an image is not copied, as far as the two records tell.
@@ -43,6 +57,8 @@ pub enum Refusal {
     Empty,
     /// Its id is there, and whether the data is the same cannot be told.
     Unknown,
+    /// The same, without reading the data there, which is not done where nothing is to be done.
+    Unread,
     /// The copy has this format otherwise, which nobody can change.
     Format(&'static str),
 }
@@ -50,7 +66,7 @@ pub enum Refusal {
 impl Refusal {
     /// Whether it stands for what could not be told.
     pub(super) const fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown)
+        matches!(self, Self::Unknown | Self::Unread)
     }
 }
 
@@ -63,6 +79,9 @@ impl fmt::Display for Refusal {
                 f.write_str("its id is there without data, and not by a copy from here that broke off")
             }
             Self::Unknown => f.write_str("its id is there, and no hash tells whether with the same data"),
+            Self::Unread => f.write_str(
+                "its id is there, and its data would be read there to tell whether it is the same",
+            ),
             Self::Format(which) => write!(f, "it has another {which} there, which cannot be changed"),
         }
     }
@@ -78,14 +97,25 @@ pub(super) fn step(image: &Image, there: Option<&Image>, from: &str, kept: &Kept
         return Step::TakeUp;
     }
     match likeness(image, there) {
+        Likeness::Unknown if telling(image).is_some() => {
+            Step::Look(Box::new(kept_up(image, there, kept, upkeep)))
+        }
         Likeness::Unknown => Step::Refuse(Refusal::Unknown),
         Likeness::Other(_) if !there.has_data() => Step::Refuse(Refusal::Empty),
         Likeness::Other(what) => Step::Refuse(Refusal::OtherContent(what)),
-        Likeness::Same if upkeep == Upkeep::Leave => Step::Leave,
-        Likeness::Same if !metadata::change(image, there, kept).is_empty() => Step::Update,
-        Likeness::Same => metadata::other_format(image, there)
-            .map_or(Step::Leave, |which| Step::Refuse(Refusal::Format(which))),
+        Likeness::Same => kept_up(image, there, kept, upkeep),
     }
+}
+
+/// What is to be done about `image` if `there` has the same data.
+fn kept_up(image: &Image, there: &Image, kept: &Kept, upkeep: Upkeep) -> Step {
+    if upkeep == Upkeep::Leave {
+        return Step::Leave;
+    }
+    if !metadata::change(image, there, kept).is_empty() {
+        return Step::Update;
+    }
+    metadata::other_format(image, there).map_or(Step::Leave, |which| Step::Refuse(Refusal::Format(which)))
 }
 
 #[cfg(test)]
@@ -128,6 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn what_no_hash_in_common_tells_is_looked_at_and_then_left_updated_or_refused() {
+        let image = active();
+        let bare = Image { hash: None, checksum: None, ..image.clone() };
+        let named = Image { name: Some("n".into()), ..bare.clone() };
+        let format = Image { disk_format: Some("raw".into()), ..bare.clone() };
+        let refused = Step::Refuse(Refusal::Format("disk_format"));
+        for (there, upkeep, then) in [
+            (&bare, Upkeep::Update, Step::Leave),
+            (&named, Upkeep::Leave, Step::Leave),
+            (&named, Upkeep::Update, Step::Update),
+            (&format, Upkeep::Update, refused),
+        ] {
+            assert_eq!(of(&image, Some(there), upkeep), Step::Look(Box::new(then)));
+        }
+    }
+
+    #[test]
     fn other_data_no_data_and_unknown_data_are_refused() {
         let image = active();
         let other = Image { size: Some(1), ..image.clone() };
@@ -138,7 +185,7 @@ mod tests {
         let queued = Image { status: Status::Queued, ..image.clone() };
         assert_eq!(of(&queued, None, Upkeep::Update), Step::Refuse(Refusal::NoData));
         let bare = Image { hash: None, checksum: None, ..image.clone() };
-        assert_eq!(of(&image, Some(&bare), Upkeep::Update), Step::Refuse(Refusal::Unknown));
+        assert_eq!(of(&bare, Some(&image), Upkeep::Update), Step::Refuse(Refusal::Unknown));
         let format = Image { disk_format: Some("raw".into()), ..image.clone() };
         assert_eq!(of(&image, Some(&format), Upkeep::Update), Step::Refuse(Refusal::Format("disk_format")));
     }

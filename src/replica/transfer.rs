@@ -5,15 +5,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use image_service::{
     Context, Data, Error, ErrorKind, Image, ImageChange, ImageId, Member, MemberStatus, NewImage, Result,
     Status, Upload,
 };
 
-use super::content::{Likeness, Verified, likeness, shown_by};
+use super::content::{Likeness, Verified, likeness, shown_by, telling};
 use super::copying::Moved;
 use super::metadata::{self, Kept};
-use super::passing::{End, held, verified};
+use super::passing::{End, Meter, held, verified};
 use super::plan::{Refusal, Step, Upkeep, step};
 use super::{Failed, Progress, Side};
 
@@ -22,6 +23,9 @@ const TRIES: u32 = 3;
 
 /// How often to look whether a target has noticed that an upload to it broke off.
 const LOOKS: u32 = 20;
+
+/// Why what was planned is not done.
+const CHANGED: &str = "it has changed in the meantime";
 
 /// Why an id that is not there cannot be had, and what helps.
 const USED_UP: &str = "an image of this id was deleted there, and it gives no id out again before its deleted records are \
@@ -101,16 +105,41 @@ impl Transfer<'_> {
         self.go_on(&image, data, &there).await
     }
 
-    /// Gives the copy of an image its metadata.
+    /// Reads the data that is there under the id of an image, and tells whether it is the image's by a hash of that.
+    ///
+    /// # Errors
+    /// Of the source, or of the target; `Conflict` if that has no data any more.
+    pub(super) async fn look(&self, id: &ImageId) -> Result<Likeness, Failed> {
+        let image = self.show(self.from, id).await?;
+        let there = self.to.service.get(self.context, id, None).await;
+        let there = there.map_err(|error| self.to.failed(error))?;
+        let Some(data) = there.data.filter(|_| telling(&image).is_some()) else {
+            return Err(self.to.failed(Error::conflict(CHANGED)));
+        };
+        self.progress.began(&image);
+        let (stream, passed) = held(data.into_stream(), &image, self.meter(id));
+        let read = stream.try_for_each(|_| std::future::ready(Ok(()))).await;
+        match (passed.take(), read) {
+            (End::Mismatch(_), _) => Ok(Likeness::Other(vec!["data"])),
+            (End::Broken(error), _) | (_, Err(error)) => Err(self.to.failed(error)),
+            (End::Open | End::Whole(..), Ok(())) => Ok(Likeness::Same),
+        }
+    }
+
+    /// Gives the copy of an image, which is known to have its data, its metadata.
     ///
     /// # Errors
     /// Of the source, or of the target; `Conflict` if something has changed meanwhile, or a format would have to.
     pub(super) async fn update(&self, id: &ImageId) -> Result<(), Failed> {
         let (image, there) = futures::try_join!(self.show(self.from, id), self.show(self.to, id))?;
-        match step(&image, Some(&there), &self.from.name, self.kept, Upkeep::Update) {
+        let step = match step(&image, Some(&there), &self.from.name, self.kept, Upkeep::Update) {
+            Step::Look(then) => *then,
+            step => step,
+        };
+        match step {
             Step::Update => {}
             Step::Leave => return Ok(()),
-            _ => return Err(self.to.failed(Error::conflict("it has changed in the meantime"))),
+            _ => return Err(self.to.failed(Error::conflict(CHANGED))),
         }
         let changed = self.change(id, metadata::change(&image, &there, self.kept)).await?;
         match metadata::other_format(&image, &changed) {
@@ -150,10 +179,8 @@ impl Transfer<'_> {
     /// Gives the marked record `there` the data of `image`, and what else it is to have.
     async fn fill(&self, image: &Image, data: Data, there: &Image) -> Result<Moved, Failed> {
         self.progress.began(image);
-        let (id, total) = (image.id.clone(), data.total);
-        let progress = Arc::clone(self.progress);
-        let meter = Arc::new(move |bytes: u64| progress.moved(&id, bytes));
-        let (stream, passed) = held(data.into_stream(), image, meter);
+        let total = data.total;
+        let (stream, passed) = held(data.into_stream(), image, self.meter(&image.id));
         let upload = Upload { stream, size: Some(total), store: None };
         let change = ImageChange::between(there, &self.draft(image));
         let made = self.to.service.update(self.context, &image.id, change, Some(upload)).await;
@@ -214,6 +241,11 @@ impl Transfer<'_> {
         }
         let answer = sharing.set_member_status(self.context, id, project, member.status).await;
         answer.map(drop).map_err(|error| self.to.failed(error))
+    }
+
+    fn meter(&self, id: &ImageId) -> Meter {
+        let (id, progress) = (id.clone(), Arc::clone(self.progress));
+        Arc::new(move |bytes| progress.moved(&id, bytes))
     }
 
     /// The image as it is now, and its data.

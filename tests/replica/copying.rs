@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use image_service::{
-    ErrorKind, Image, ImageChange, ImageService, MOST_PER_IMAGE, MemberStatus, NewImage, Status, Upload,
-    Visibility,
+    ErrorKind, Image, ImageChange, ImageService, MOST_PER_IMAGE, MemberStatus, MultiHash, NewImage, Status,
+    Upload, Visibility,
 };
 use portico::federation::{Backend, Federation, Settings};
 use portico::replica::{Choice, Copying, Effect, Kept, MARK, Side, Upkeep, Verdict};
@@ -145,6 +145,53 @@ async fn what_a_copy_was_verified_by_is_told_and_that_it_was_the_size_alone() {
         assert_eq!((counts(&copied), copied.by_size), ([2, 0, 0, 0, 0, 0], by_size));
         let line = format!("Copied(Moved {{ bytes: 10, verified: Some({by}) }})");
         assert_eq!(notes.lines(), [line.clone(), line]);
+    }
+}
+
+/// An image that tells SHA-256 and nothing else.
+fn by_sha256(number: u32, value: &str, data: &'static [u8]) -> Image {
+    let hash = Some(MultiHash { algorithm: "sha256".into(), value: value.into() });
+    Image { hash, checksum: None, ..active(number, data) }
+}
+
+#[tokio::test]
+async fn a_source_that_knows_sha_256_alone_is_there_on_the_second_run() {
+    let sha256 = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7";
+    let (a, b) = (memory(), memory());
+    a.seed(by_sha256(1, sha256, b"data"), Some(Bytes::from_static(b"data"))).unwrap();
+    let (a, b) = (joined("a", a), joined("b", b));
+    let first = copied(&a, &b, &copying()).await;
+    assert_eq!((first.verdict, counts(&first)), (Verdict::Equal, [1, 0, 0, 0, 0, 0]));
+    let second = copied(&a, &b, &copying()).await;
+    assert_eq!((second.verdict, counts(&second), second.bytes), (Verdict::Equal, [0, 0, 0, 1, 0, 0], 0));
+    let change = ImageChange { min_ram: Some(9), ..ImageChange::default() };
+    a.service.update(&context(), &id(1), change, None).await.unwrap();
+    let update = Copying { upkeep: Upkeep::Update, ..copying() };
+    for expected in [[0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0]] {
+        let updated = copied(&a, &b, &update).await;
+        assert_eq!((updated.verdict, counts(&updated)), (Verdict::Equal, expected));
+    }
+    assert_eq!(b.service.show(&context(), &id(1)).await.unwrap().min_ram, 9);
+}
+
+#[tokio::test]
+async fn data_of_which_no_hash_is_in_common_is_read_there_and_other_data_is_told_and_stays() {
+    let (a, b) = (memory(), memory());
+    a.seed(by_sha256(1, &"00".repeat(32), b"data"), Some(Bytes::from_static(b"data"))).unwrap();
+    a.seed(Image { hash: None, checksum: None, ..active(2, b"data") }, None).unwrap();
+    for number in [1, 2] {
+        b.create(&context(), record(number), Some(Upload::from_bytes("data"))).await.unwrap();
+    }
+    let (a, b) = (side("a", a), side("b", b));
+    let before = images(&b).await;
+    for (effect, read) in [(Effect::Told, "would be read there"), (Effect::Done, "other data there")] {
+        let notes = Arc::new(Notes::default());
+        let settings = Copying { effect, upkeep: Upkeep::Update, ..copying() };
+        let told = copied_before(&a, &b, &settings, Arc::clone(&notes) as _).await;
+        assert_eq!((told.verdict, counts(&told)), (Verdict::Unknown, [0, 0, 0, 0, 2, 0]));
+        let lines = notes.lines().join("\n");
+        assert!(lines.contains(read) && lines.contains("no hash tells"), "{lines}");
+        assert_eq!(images(&b).await, before);
     }
 }
 
