@@ -31,6 +31,15 @@ impl Kept {
     }
 }
 
+/// What becomes of properties that a copy has and does not get from its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    /// They stay: somebody has given them to it.
+    Stay,
+    /// They go, but for a service's own notes: it is not the image yet, and a run that wanted more has left them.
+    Go,
+}
+
 /// Whether a property is about the image, and not about what a service does with it.
 fn is_portable(key: &str) -> bool {
     key != MARK && !key.starts_with(OF_SERVICE)
@@ -58,21 +67,22 @@ pub(super) fn differing(a: &Image, b: &Image) -> Vec<String> {
     attributes.chain(properties.map(|key| format!("properties.{key}"))).collect()
 }
 
-/// What the copy `there` of `image` is to become. Properties that are not copied stay as they are there.
-pub(super) fn intended(image: &Image, there: &Image, kept: &Kept) -> Image {
+/// What the copy `there` of `image` is to become. The mark goes.
+pub(super) fn intended(image: &Image, there: &Image, kept: &Kept, others: Others) -> Image {
     let own = there.properties.iter().filter(|(key, _)| !kept.takes(key) && *key != MARK);
+    let own = own.filter(|(key, _)| others == Others::Stay || !is_portable(key));
     let copied = image.properties.iter().filter(|(key, _)| kept.takes(key));
     let properties = own.chain(copied).map(|(key, value)| (key.clone(), value.clone())).collect();
     Image { properties, ..image.clone() }
 }
 
 /// What makes the copy `there` what it is to be, as far as a change can.
-pub(super) fn change(image: &Image, there: &Image, kept: &Kept) -> ImageChange {
+pub(super) fn change(image: &Image, there: &Image, kept: &Kept, others: Others) -> ImageChange {
     let status = match (there.status, image.status) {
         (Status::Active, Status::Deactivated) | (Status::Deactivated, Status::Active) => Some(image.status),
         _ => None,
     };
-    ImageChange { status, ..ImageChange::between(there, &intended(image, there, kept)) }
+    ImageChange { status, ..ImageChange::between(there, &intended(image, there, kept, others)) }
 }
 
 /// A format that the copy has otherwise, and that nobody can change where there is data.
@@ -95,7 +105,7 @@ pub(super) fn marked(image: &Image, from: &str) -> Image {
 /// What a copy of `image` is while its data is on the way: marked, nobody's but its owner's, and free to be deleted.
 pub(super) fn draft(image: &Image, from: &str, kept: &Kept) -> Image {
     let bare = Image { properties: Properties::new(), ..image.clone() };
-    let whole = intended(image, &bare, kept);
+    let whole = intended(image, &bare, kept, Others::Go);
     Image { visibility: Visibility::Private, protected: false, ..marked(&whole, from) }
 }
 
@@ -157,17 +167,17 @@ pub(super) mod tests {
         let notes = [("os_glance_import_task", "t"), (MARK, "a"), ("os", "x")];
         let (a, b) = (with(&notes), with(&[("os", "x")]));
         assert_eq!(differing(&a, &b), Vec::<String>::new());
-        assert_eq!(intended(&a, &b, &Kept::All).properties, b.properties);
+        assert_eq!(intended(&a, &b, &Kept::All, Others::Stay).properties, b.properties);
     }
 
     #[test]
     fn a_copy_has_the_properties_that_are_wanted_and_keeps_the_others_of_its_own() {
         let (image, there) = (with(&[("a", "1"), ("b", "2")]), with(&[("b", "0"), ("c", "3")]));
-        assert_eq!(intended(&image, &there, &Kept::All).properties, image.properties);
-        let some = intended(&image, &there, &only(&["b"])).properties;
-        assert_eq!(some, with(&[("b", "2"), ("c", "3")]).properties);
-        let none = intended(&image, &there, &only(&[])).properties;
-        assert_eq!(none, there.properties);
+        let intended = |kept: &Kept, others| super::intended(&image, &there, kept, others).properties;
+        assert_eq!(intended(&Kept::All, Others::Stay), image.properties);
+        assert_eq!(intended(&only(&["b"]), Others::Stay), with(&[("b", "2"), ("c", "3")]).properties);
+        assert_eq!(intended(&only(&[]), Others::Stay), there.properties);
+        assert_eq!(intended(&only(&["b"]), Others::Go), with(&[("b", "2")]).properties);
     }
 
     #[test]
@@ -181,7 +191,7 @@ pub(super) mod tests {
         let mut copy = Image { status: Status::Active, ..draft(&image, "there", &Kept::All) };
         assert!(is_marked(&copy, "there") && !is_marked(&copy, "elsewhere"));
         assert_eq!((copy.visibility, copy.protected), (Visibility::Private, false));
-        let change = |copy: &Image| super::change(&image, copy, &Kept::All);
+        let change = |copy: &Image| super::change(&image, copy, &Kept::All, Others::Go);
         change(&copy).apply_to(&mut copy, &Caller::administrator(), image.updated_at).unwrap();
         assert_eq!(copy, image);
         assert!(change(&copy).is_empty());
@@ -195,7 +205,7 @@ pub(super) mod tests {
         assert_eq!(draft.properties.len(), MOST_PER_IMAGE);
         let made = NewImage::again(&draft).into_image(&Caller::administrator(), Timestamp::now()).unwrap();
         let mut copy = Image { status: Status::Active, ..made };
-        let change = change(&image, &copy, &Kept::All);
+        let change = change(&image, &copy, &Kept::All, Others::Go);
         change.apply_to(&mut copy, &Caller::administrator(), Timestamp::now()).unwrap();
         assert_eq!(copy.properties, image.properties);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use image_service::Image;
 
 use super::content::{Likeness, likeness, telling};
-use super::metadata::{self, Kept};
+use super::metadata::{self, Kept, Others};
 
 /// What becomes of the metadata of images that are in both backends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn kept_up(image: &Image, there: &Image, kept: &Kept, upkeep: Upkeep) -> Step {
     if upkeep == Upkeep::Leave {
         return Step::Leave;
     }
-    if !metadata::change(image, there, kept).is_empty() {
+    if !metadata::change(image, there, kept, Others::Stay).is_empty() {
         return Step::Update;
     }
     metadata::other_format(image, there).map_or(Step::Leave, |which| Step::Refuse(Refusal::Format(which)))

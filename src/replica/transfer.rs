@@ -13,7 +13,7 @@ use image_service::{
 
 use super::content::{Likeness, Verified, likeness, shown_by, telling};
 use super::copying::Moved;
-use super::metadata::{self, Kept};
+use super::metadata::{self, Kept, Others};
 use super::passing::{End, Meter, held, verified};
 use super::plan::{Refusal, Step, Upkeep, step};
 use super::{Failed, Progress, Side};
@@ -141,7 +141,7 @@ impl Transfer<'_> {
             Step::Leave => return Ok(()),
             _ => return Err(self.to.failed(Error::conflict(CHANGED))),
         }
-        let changed = self.change(id, metadata::change(&image, &there, self.kept)).await?;
+        let changed = self.change(id, metadata::change(&image, &there, self.kept, Others::Stay)).await?;
         match metadata::other_format(&image, &changed) {
             Some(which) => Err(self.to.failed(Error::conflict(Refusal::Format(which).to_string()))),
             None => Ok(()),
@@ -213,18 +213,18 @@ impl Transfer<'_> {
     async fn finish(&self, image: &Image, made: &Image) -> Result<(), Failed> {
         let shares = self.to.service.sharing().is_some();
         let members = if shares { self.from.members(self.context, image).await? } else { Vec::new() };
-        let change = metadata::change(image, made, self.kept);
+        let change = metadata::change(image, made, self.kept, Others::Go);
         if members.is_empty() {
             return self.change(&image.id, change).await.map(drop);
         }
-        let whole = metadata::intended(image, made, self.kept);
+        let whole = metadata::intended(image, made, self.kept, Others::Go);
         let marked = metadata::marked(&whole, &self.from.name);
         let open = ImageChange { status: change.status, ..ImageChange::between(made, &marked) };
         let made = self.change(&image.id, open).await?;
         for member in &members {
             self.share(image, member).await?;
         }
-        self.change(&image.id, metadata::change(image, &made, self.kept)).await.map(drop)
+        self.change(&image.id, metadata::change(image, &made, self.kept, Others::Go)).await.map(drop)
     }
 
     /// Shares the copy with a project, which has answered already.

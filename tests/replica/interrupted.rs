@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image_service::{Image, ImageChange, ImageId, ImageService as _, Upload};
-use portico::replica::{Copying, MARK, Outcome, Progress, Side, Verdict, copy};
+use portico::replica::{Copying, Kept, MARK, Outcome, Progress, Side, Verdict, copy};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +104,24 @@ async fn a_copy_that_has_its_data_but_is_not_finished_is_finished() {
     assert_eq!((last.verdict, counts(&last), last.bytes), (Verdict::Equal, [0, 1, 0, 0, 0, 0], 0));
     assert_eq!(differences(&a, &b).await, []);
     assert!(!images(&b).await[0].properties.contains_key(MARK));
+}
+
+#[tokio::test]
+async fn a_copy_that_is_finished_later_has_no_property_that_it_was_not_to_get() {
+    let (a, b) = (memory(), memory());
+    fill(a.as_ref(), [3], 10).await;
+    let (a, b) = (side("a", a), side("b", b));
+    copied(&a, &b, &copying()).await;
+    // As it was before the last step, of a run that was to copy them all.
+    let marks = [(MARK, "a"), ("os_glance_note", "its own")];
+    let properties = marks.map(|(key, value)| (key.to_owned(), Some(value.to_owned()))).into();
+    let back = ImageChange { properties, ..ImageChange::default() };
+    b.service.update(&context(), &id(3), back, None).await.unwrap();
+    let settings = Copying { kept: Kept::Only(["key 1".to_owned()].into()), ..copying() };
+    let last = copied(&a, &b, &settings).await;
+    assert_eq!((last.verdict, counts(&last)), (Verdict::Equal, [0, 1, 0, 0, 0, 0]));
+    let there = images(&b).await.remove(0);
+    assert_eq!(there.properties.keys().collect::<Vec<_>>(), ["key 1", "os_glance_note"]);
 }
 
 #[tokio::test]
