@@ -11,7 +11,7 @@ use image_service::{Context, Image, ImageId};
 use tokio_util::sync::CancellationToken;
 
 use super::content::{Likeness, Verified};
-use super::plan::{Refusal, Step, Upkeep, step};
+use super::plan::{Refusal, Remains, Step, Upkeep, step};
 use super::transfer::Transfer;
 use super::walk::{Pair, images, pairs};
 use super::{Choice, Failed, Kept, Side, Verdict, context};
@@ -243,7 +243,7 @@ async fn run(
 async fn take(transfer: &Transfer<'_>, image: &Image, step: Step) -> Outcome {
     match step {
         Step::Copy => transfer.copy(&image.id).await.map_or_else(Outcome::Failed, Outcome::Copied),
-        Step::TakeUp => transfer.take_up(&image.id).await.map_or_else(Outcome::Failed, Outcome::Resumed),
+        Step::TakeUp(_) => transfer.take_up(&image.id).await.map_or_else(Outcome::Failed, Outcome::Resumed),
         Step::Update => transfer.update(&image.id).await.map_or_else(Outcome::Failed, |()| Outcome::Updated),
         Step::Leave => Outcome::Left,
         Step::Look(then) => match transfer.look(&image.id).await {
@@ -261,7 +261,9 @@ fn foretell(image: &Image, step: Step) -> Outcome {
     let moved = Moved { bytes: image.size.unwrap_or_default(), verified: None };
     match step {
         Step::Copy => Outcome::Copied(moved),
-        Step::TakeUp => Outcome::Resumed(moved),
+        Step::TakeUp(Remains::Record) => Outcome::Resumed(moved),
+        Step::TakeUp(Remains::Whole) => Outcome::Resumed(Moved { bytes: 0, ..moved }),
+        Step::TakeUp(Remains::Other) => Outcome::Refused(Refusal::Remains),
         Step::Update => Outcome::Updated,
         Step::Leave => Outcome::Left,
         Step::Look(_) => Outcome::Refused(Refusal::Unread),

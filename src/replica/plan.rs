@@ -22,8 +22,8 @@ pub enum Upkeep {
 pub(super) enum Step {
     /// It is copied.
     Copy,
-    /// A copy of it that is under way is taken up again.
-    TakeUp,
+    /// A copy of it that is under way is taken up again, which has this.
+    TakeUp(Remains),
     /// Its copy gets its metadata.
     Update,
     /// It is there.
@@ -39,9 +39,31 @@ impl Step {
     /// Whether it changes something. To look does not, unless the copy may then get its metadata.
     pub(super) fn changes(&self) -> bool {
         match self {
-            Self::Copy | Self::TakeUp | Self::Update => true,
+            Self::Copy | Self::TakeUp(_) | Self::Update => true,
             Self::Look(then) => then.changes(),
             Self::Leave | Self::Refuse(_) => false,
+        }
+    }
+}
+
+/// What a copy that broke off has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remains {
+    /// No data yet.
+    Record,
+    /// The data, as far as the records tell.
+    Whole,
+    /// Other data, with which it is removed.
+    Other,
+}
+
+impl Remains {
+    /// What `there` is, a copy of `image` that is under way.
+    pub(super) fn of(image: &Image, there: &Image) -> Self {
+        match likeness(image, there) {
+            _ if !there.has_data() => Self::Record,
+            Likeness::Other(_) => Self::Other,
+            Likeness::Same | Likeness::Unknown => Self::Whole,
         }
     }
 }
@@ -59,6 +81,8 @@ pub enum Refusal {
     Unknown,
     /// The same, without reading the data there, which is not done where nothing is to be done.
     Unread,
+    /// A copy of it that broke off has other data, and would be removed.
+    Remains,
     /// The copy has this format otherwise, which nobody can change.
     Format(&'static str),
 }
@@ -82,6 +106,9 @@ impl fmt::Display for Refusal {
             Self::Unread => f.write_str(
                 "its id is there, and its data would be read there to tell whether it is the same",
             ),
+            Self::Remains => {
+                f.write_str("a copy that broke off has left other data there, and would be removed")
+            }
             Self::Format(which) => write!(f, "it has another {which} there, which cannot be changed"),
         }
     }
@@ -94,7 +121,7 @@ pub(super) fn step(image: &Image, there: Option<&Image>, from: &str, kept: &Kept
     }
     let Some(there) = there else { return Step::Copy };
     if metadata::is_marked(there, from) {
-        return Step::TakeUp;
+        return Step::TakeUp(Remains::of(image, there));
     }
     match likeness(image, there) {
         Likeness::Unknown if telling(image).is_some() => {
@@ -147,9 +174,14 @@ mod tests {
     #[test]
     fn a_copy_of_ours_is_taken_up_in_whatever_state_and_nobody_elses() {
         let image = active();
-        for status in [Status::Queued, Status::Saving, Status::Active] {
-            let there = Image { status, size: Some(1), ..draft(&image, "a", &Kept::All) };
-            assert_eq!(of(&image, Some(&there), Upkeep::Leave), Step::TakeUp, "{status}");
+        for (status, size, remains) in [
+            (Status::Queued, None, Remains::Record),
+            (Status::Saving, None, Remains::Record),
+            (Status::Active, image.size, Remains::Whole),
+            (Status::Active, Some(1), Remains::Other),
+        ] {
+            let there = Image { status, size, ..draft(&image, "a", &Kept::All) };
+            assert_eq!(of(&image, Some(&there), Upkeep::Leave), Step::TakeUp(remains), "{status}");
         }
         let queued = Image { status: Status::Queued, ..image.clone() };
         for there in [marked(&queued, "elsewhere"), queued] {

@@ -15,7 +15,7 @@ use super::content::{Likeness, Verified, likeness, shown_by, telling};
 use super::copying::Moved;
 use super::metadata::{self, Kept, Others};
 use super::passing::{End, Meter, held, verified};
-use super::plan::{Refusal, Step, Upkeep, step};
+use super::plan::{Refusal, Remains, Step, Upkeep, step};
 use super::{Failed, Progress, Side};
 
 /// How often to try to go on with a copy while the target is still at what broke off.
@@ -150,10 +150,9 @@ impl Transfer<'_> {
 
     /// Goes on from what is there under the id of `image`.
     async fn go_on(&self, image: &Image, data: Data, there: &Image) -> Result<Moved, Failed> {
-        let found = likeness(image, there);
         if !metadata::is_marked(there, &self.from.name) {
             let message = "its id has come to be there in the meantime";
-            return if found == Likeness::Same {
+            return if likeness(image, there) == Likeness::Same {
                 Ok(Moved { bytes: 0, verified: Some(shown_by(image, there)) })
             } else {
                 Err(self.to.failed(Error::conflict(message)))
@@ -166,7 +165,7 @@ impl Transfer<'_> {
             let message = format!("its copy there is {}, so that somebody else may be at it", there.status);
             return Err(self.to.failed(Error::conflict(message)));
         }
-        if let Likeness::Other(_) = found {
+        if Remains::of(image, there) == Remains::Other {
             self.discard(&image.id).await;
             let message =
                 format!("what a copy that broke off has left there was not its data, and {REMOVED}");

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image_service::{Image, ImageChange, ImageId, ImageService as _, Upload};
-use portico::replica::{Copying, Kept, MARK, Outcome, Progress, Side, Verdict, copy};
+use portico::replica::{Copying, Effect, Kept, MARK, Outcome, Progress, Side, Verdict, copy};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::stage::{
-    bytes, check_no_half_copies, context, copied, copying, counts, data, differences, fill, id, images,
-    local, memory, record, side,
+    Notes, bytes, check_no_half_copies, context, copied, copied_before, copying, counts, data, differences,
+    fill, id, images, local, memory, record, side,
 };
 
 /// More than a piece of any backend.
@@ -122,6 +122,29 @@ async fn a_copy_that_is_finished_later_has_no_property_that_it_was_not_to_get() 
     assert_eq!((last.verdict, counts(&last)), (Verdict::Equal, [0, 1, 0, 0, 0, 0]));
     let there = images(&b).await.remove(0);
     assert_eq!(there.properties.keys().collect::<Vec<_>>(), ["key 1", "os_glance_note"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_which_copies_that_broke_off_would_be_filled_finished_or_removed() {
+    let (a, b) = (memory(), memory());
+    fill(a.as_ref(), 0..3, 10).await;
+    for (number, there) in [(0, None), (1, Some(1)), (2, Some(9))] {
+        let mut new = record(number);
+        new.properties.insert(MARK.into(), "a".into());
+        let upload = there.map(|there| Upload::from_bytes(data(there, 10)));
+        b.create(&context(), new, upload).await.unwrap();
+    }
+    let (a, b) = (side("a", a), side("b", b));
+    let (before, notes) = (images(&b).await, Arc::new(Notes::default()));
+    let settings = Copying { effect: Effect::Told, ..copying() };
+    let told = copied_before(&a, &b, &settings, Arc::clone(&notes) as _).await;
+    assert_eq!((told.verdict, counts(&told), told.bytes), (Verdict::Different, [0, 2, 0, 0, 1, 0], 10));
+    let mut lines = notes.lines();
+    lines.sort();
+    let resumed = |bytes| format!("Resumed(Moved {{ bytes: {bytes}, verified: None }})");
+    assert_eq!(lines[..2], [resumed(0), resumed(10)]);
+    assert!(lines[2].ends_with("would be removed"), "{lines:?}");
+    assert_eq!(images(&b).await, before);
 }
 
 #[tokio::test]
