@@ -300,6 +300,7 @@ impl ImageService for Federation {
         Capabilities {
             writes: any(|can| can.writes.is_yes()),
             uploads: any(|can| can.writes.is_yes() && can.uploads.is_yes()),
+            drafts: any(|can| can.writes.is_yes() && can.uploads.is_yes() && can.drafts.is_yes()),
             believes_caller: support(self.guards.iter().all(|guard| can(guard).believes_caller.is_yes())),
             ..Capabilities::full()
         }

@@ -48,6 +48,10 @@ pub async fn sides(loaded: Loaded, a: &str, b: &str, purpose: Use) -> Result<(Si
     if purpose == Use::Write && !(can.writes.is_yes() && can.uploads.is_yes()) {
         return Err(Failure::Unfit(format!("the backend '{}' takes no image data", second.name)));
     }
+    if purpose == Use::Write && !can.drafts.is_yes() {
+        let why = "cannot hold a copy that is under way: it keeps no record private, or none whose upload broke off";
+        return Err(Failure::Unfit(format!("the backend '{}' {why}", second.name)));
+    }
     Ok((side(first, &config)?, side(second, &config)?))
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::stage::{check_no_half_copies, compared, context, fill, id, images, local, side};
 
-/// Two directories, and a configuration that names them `left` and `right`, and a memory.
+/// Two directories, and a configuration that names them `left` and `right`, a memory, and a Glance of old that is not there.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -21,7 +21,9 @@ impl Place {
             format!("[[backend]]\nname = \"{name}\"\nkind = \"local\"\n{options}\n")
         };
         let fleeting = "[[backend]]\nname = \"scratch\"\nkind = \"memory\"\n";
-        let text = format!("{}{}{fleeting}", backend("left"), backend("right"));
+        let options = "options = { dialect = \"glance-v1\", endpoint = \"http://127.0.0.1:9\" }";
+        let old = format!("[[backend]]\nname = \"old\"\nkind = \"http\"\n{options}\n");
+        let text = format!("{}{}{fleeting}{old}", backend("left"), backend("right"));
         std::fs::write(directory.path().join("portico.toml"), text).unwrap();
         Self(directory)
     }
@@ -139,9 +141,11 @@ fn equal_is_0_and_what_cannot_be_opened_2_and_a_wrong_question_64() {
         (Some(0), &Value::Array(vec![]), &"equal".into())
     );
     for (wrong, told) in [
-        (&["compare", "left", "nobody"][..], "no backend 'nobody' among left, right, scratch"),
+        (&["compare", "left", "nobody"][..], "no backend 'nobody' among left, right, scratch, old"),
         (&["compare", "left", "left"], "two are needed"),
         (&["copy", "left", "scratch"], "'scratch' has its images in the process"),
+        (&["copy", "left", "old"], "'old' cannot hold a copy that is under way"),
+        (&["copy", "left", "old", "--dry-run"], "'old' cannot hold a copy that is under way"),
         (&["copy", "left", "right", "--jobs", "0"], "0 is not in 1..=64"),
         (&["copy", "left", "right", "--property", "x"], "there is no '='"),
         (&["copy", "left"], "required"),

@@ -84,7 +84,7 @@ impl ImageService for GlanceV1 {
     fn capabilities(&self) -> Capabilities {
         let believes_caller = if self.glance.decides() { Support::Yes } else { Support::No };
         let most_per_page = Some(self.glance.bounds.page_size);
-        Capabilities { most_per_page, believes_caller, ..Capabilities::full() }
+        Capabilities { drafts: Support::No, most_per_page, believes_caller, ..Capabilities::full() }
     }
 
     async fn index(&self, context: &Context, query: &Query) -> Result<Page<Summary>> {

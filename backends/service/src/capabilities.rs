@@ -20,6 +20,9 @@ pub struct Capabilities {
     /// Whether `create` and `update` take data, in a service with writes. One that does not keeps records whose data
     /// comes in another way; data is `NotImplemented`.
     pub uploads: Support,
+    /// Whether an image can begin as a record that its owner alone sees, and takes data again when an upload to it broke
+    /// off, in a service with uploads. Where it cannot, an upload that breaks off may use up the image and its id.
+    pub drafts: Support,
     /// The most images in one page, if there is such a bound.
     pub most_per_page: Option<NonZeroUsize>,
     /// Whether it believes who the [`Context`](crate::Context) says is asking, so that an administrator is shown every
@@ -55,6 +58,7 @@ impl Capabilities {
             ranges: Support::Yes,
             writes: Support::Yes,
             uploads: Support::Yes,
+            drafts: Support::Yes,
             most_per_page: None,
             believes_caller: Support::Yes,
         }

@@ -35,6 +35,7 @@ impl ImageService for Least {
             ranges: Support::No,
             writes: Support::No,
             uploads: Support::No,
+            drafts: Support::No,
             most_per_page: Some(PAGE),
             believes_caller: Support::Yes,
         }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use super::feed::{Feed, broken, drop_at, trickle};
 use super::fixture::{Fixture, kind_of};
 use super::make::{check_digests, pattern};
-use crate::{ErrorKind, Image, ImageChange, ImageId, NewImage, Result, Status, Upload};
+use crate::{ErrorKind, Image, ImageChange, ImageId, NewImage, Result, Status, Upload, Visibility};
 
 impl Fixture {
     /// Checks that an image is as if no data had ever come, and takes data now.
@@ -148,13 +148,14 @@ pub async fn data_of_another_size_than_announced_leaves_the_image_queued(fixture
     }
 }
 
-/// `Incomplete` if the upload breaks off. The image can be uploaded to anew.
+/// `Incomplete` if the upload breaks off. The image can be uploaded to anew, also if its owner alone sees it, where there are drafts.
 pub async fn data_that_breaks_off_leaves_the_image_queued(fixture: Fixture) {
     if fixture.refuses_data().await {
         return;
     }
+    let visibility = fixture.service().capabilities().drafts.is_yes().then_some(Visibility::Private);
     for (length, size) in [(0, None), (10_000, None), (10_000, Some(10_000)), (300_000, Some(1_000_000))] {
-        let queued = fixture.make(fixture.draft()).await;
+        let queued = fixture.make(NewImage { visibility, ..fixture.draft() }).await;
         let answer = fixture.upload(&queued.id, Upload { size, ..broken(&pattern(length)) }).await;
         assert_eq!(kind_of(answer), ErrorKind::Incomplete);
         fixture.check_untouched(&queued).await;
