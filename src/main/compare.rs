@@ -11,8 +11,7 @@ use portico::replica::{
 use portico::run::Use;
 use serde_json::json;
 
-use super::sides::{Backends, Chosen, UNKNOWN, exit_code, on, printable, shown};
-use super::tell;
+use super::sides::{Backends, Chosen, UNKNOWN, complain, exit_code, on, printable, shown};
 
 pub(super) const EXIT_CODES: &str = "\
 Images are compared by their ids: whether both backends have them, with the same data (size, strong hash, MD5) and the
@@ -69,12 +68,12 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
         let mut paper = Paper::new(format, [a.name.clone(), b.name.clone()]);
         let comparison = told(&a, &b, &settings, &mut paper).await;
         if let Some(failed) = &comparison.broken {
-            tell(format_args!("portico: {failed}"));
+            complain(failed);
         }
         match paper.end(&comparison) {
             Ok(()) => exit_code(comparison.verdict),
             Err(error) => {
-                tell(format_args!("portico: the differences cannot be written: {error}"));
+                complain(format_args!("the differences cannot be written: {error}"));
                 ExitCode::from(UNKNOWN)
             }
         }
@@ -135,7 +134,7 @@ impl Paper {
     fn row(&self, difference: &Difference) -> [String; 4] {
         let [a, b] = &self.names;
         let row = |what: &str, id: &str, name: Option<&str>, more: String| {
-            [what.to_owned(), id.to_owned(), shown(name), more]
+            [what.to_owned(), printable(id), shown(name), printable(&more)]
         };
         match difference {
             Difference::Missing { id, name, missing_in } => {
@@ -147,7 +146,7 @@ impl Paper {
                 row("unknown data", id, name.as_deref(), String::from("no hash in common"))
             }
             Difference::Metadata { id, name, what } => {
-                row("other metadata", id, name.as_deref(), printable(&what.join(", ")))
+                row("other metadata", id, name.as_deref(), what.join(", "))
             }
             Difference::Name { name, content, a: in_a, b: in_b } => {
                 let content = if *content == Sameness::Same { "same data" } else { "other data" };
@@ -229,5 +228,26 @@ fn few(ids: &[String]) -> String {
     match ids.len().saturating_sub(NAMED) {
         0 => named,
         more => format!("{named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_others_choose_can_steer_the_terminal() {
+        let paper = Paper::new(Format::Table, ["a".into(), "b".into()]);
+        let evil = || String::from("\u{1b}[2J");
+        for difference in [
+            Difference::Missing { id: evil(), name: Some(evil()), missing_in: Letter::B },
+            Difference::Content { id: evil(), name: None, what: vec!["size"] },
+            Difference::Unknown { id: evil(), name: None },
+            Difference::Metadata { id: evil(), name: None, what: vec![evil()] },
+            Difference::Name { name: evil(), content: Sameness::Same, a: vec![evil()], b: vec![evil()] },
+        ] {
+            let row = paper.row(&difference).join(" ");
+            assert!(row.contains("\u{fffd}[2J") && !row.contains(char::is_control), "{row:?}");
+        }
     }
 }

@@ -15,8 +15,7 @@ use portico::run::Use;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::sides::{Backends, Chosen, UNKNOWN, exit_code, on, printable, shown};
-use super::tell;
+use super::sides::{Backends, Chosen, UNKNOWN, complain, exit_code, on, printable, shown};
 
 pub(super) const EXIT_CODES: &str = "\
 Copies have the ids, attributes, properties and members of their images. Data is held to the hash of its image on the way,
@@ -86,7 +85,7 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
     on(backends, Use::Write, async |from, to| match Interrupts::take_over() {
         Ok(interrupts) => follow(&from, &to, &settings, interrupts).await,
         Err(error) => {
-            tell(format_args!("portico: the system refuses to tell of signals: {error}"));
+            complain(format_args!("the system refuses to tell of signals: {error}"));
             ExitCode::from(UNKNOWN)
         }
     })
@@ -104,7 +103,7 @@ async fn follow(from: &Side, to: &Side, settings: &Copying, mut interrupts: Inte
         }
     };
     if let Some(failed) = &copied.broken {
-        tell(format_args!("portico: {failed}"));
+        complain(failed);
     }
     screen.print(&summary(&copied, settings.effect));
     exit_code(copied.verdict)
@@ -160,7 +159,7 @@ impl Screen {
 
     /// Writes a line on standard error, past the bars.
     fn say(&self, line: &str) {
-        self.past_bars(|| tell(format_args!("portico: {line}")));
+        self.past_bars(|| complain(line));
     }
 
     /// Takes the bars away.
@@ -188,7 +187,7 @@ impl Progress for Screen {
         let template = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = bars.add(ProgressBar::new(image.size.unwrap_or_default()).with_style(style));
-        bar.set_message(format!("{} {}", image.id, shown(image.name.as_deref())));
+        bar.set_message(printable(&named(image)));
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(image.id.clone(), bar);
     }
 
@@ -211,25 +210,30 @@ impl Progress for Screen {
     }
 }
 
-/// What became of an image. Nothing is said of what was there.
+fn named(image: &Image) -> String {
+    format!("{} {}", image.id, shown(image.name.as_deref()))
+}
+
+/// What became of an image, as a terminal may show it. Nothing is said of what was there.
 fn line(image: &Image, outcome: &Outcome, effect: Effect) -> Option<String> {
-    let id = format!("{} {}", image.id, shown(image.name.as_deref()));
+    let id = named(image);
     let would = if effect == Effect::Told { "would be " } else { "" };
-    Some(match outcome {
+    let line = match outcome {
         Outcome::Left => return None,
         Outcome::Copied(moved) => format!("{would}copied {id} ({})", size_and_proof(moved)),
         Outcome::Resumed(moved) => format!("{would}resumed {id} ({})", size_and_proof(moved)),
         Outcome::Updated => format!("{would}updated {id}"),
         Outcome::Refused(refusal) => format!("not copied {id}: {refusal}"),
         Outcome::Failed(failed) => format!("failed {id}: {failed}"),
-    })
+    };
+    Some(printable(&line))
 }
 
 /// How much it was, and what shows that it is there.
 fn size_and_proof(moved: &Moved) -> String {
     let bytes = ByteSize::b(moved.bytes);
     match &moved.verified {
-        Some(verified) => format!("{bytes}, verified: {}", printable(&verified.to_string())),
+        Some(verified) => format!("{bytes}, verified: {verified}"),
         None => bytes.to_string(),
     }
 }
@@ -244,4 +248,22 @@ fn summary(copied: &Copied, effect: Effect) -> String {
         "{would}copied {new}, resumed {resumed}, updated {updated} ({bytes}); there already {left}, not copied {refused}, \
          failed {failed}{by_size}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use image_service::{Caller, Error, ErrorKind, NewImage, Timestamp};
+    use portico::replica::Failed;
+
+    use super::*;
+
+    #[test]
+    fn an_id_or_an_error_cannot_steer_the_terminal() {
+        let image = NewImage::default().into_image(&Caller::administrator(), Timestamp::now()).unwrap();
+        let image = Image { id: ImageId::lookup("i\u{1b}[2J"), ..image };
+        let error = Error::new(ErrorKind::Internal, "e\u{1b}[2J\n");
+        let outcome = Outcome::Failed(Failed { backend: "b".into(), error });
+        let line = line(&image, &outcome, Effect::Done).unwrap();
+        assert_eq!(line, "failed i\u{fffd}[2J : backend 'b': e\u{fffd}[2J\u{fffd}");
+    }
 }

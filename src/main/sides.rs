@@ -1,5 +1,6 @@
 //! What `portico compare` and `portico copy` have in common: two backends, which images, exit codes, text for a terminal.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -85,7 +86,7 @@ pub(super) fn on<F: Future<Output = ExitCode>>(
     };
     let log = Log { level: String::from("warn"), ..loaded.config.log.clone() };
     if let Err(error) = telemetry::start(&log) {
-        tell(format_args!("portico: the log cannot be started: {error}"));
+        complain(format_args!("the log cannot be started: {error}"));
         return ExitCode::from(USAGE);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -103,7 +104,7 @@ pub(super) fn on<F: Future<Output = ExitCode>>(
 }
 
 fn fail(failure: &Failure) -> ExitCode {
-    tell(format_args!("portico: {}", chain(failure)));
+    complain(chain(failure));
     ExitCode::from(if failure.is_of_config() { USAGE } else { UNKNOWN })
 }
 
@@ -115,7 +116,12 @@ pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
     }
 }
 
-/// Text as a terminal may show it: others choose names, and what steers a terminal may be in them.
+/// Writes a line on standard error, as a terminal may show it.
+pub(super) fn complain(what: impl Display) {
+    tell(format_args!("portico: {}", printable(&what.to_string())));
+}
+
+/// Text as a terminal may show it: others choose names and ids, and what steers a terminal may be in them.
 pub(super) fn printable(text: &str) -> String {
     let turns = |c| matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
