@@ -1,10 +1,9 @@
 //! Images that only one of the two backends has, paired by name. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use image_service::Image;
 
-use super::content::{Likeness, likeness};
 use super::difference::{Difference, Letter, Sameness};
 
 /// Most images that are remembered to be paired by name. Beyond them names are not compared, which
@@ -61,9 +60,65 @@ impl Names {
 
 impl Namesakes {
     fn sameness(&self) -> Sameness {
-        let is_there = |a: &Image| self.b.iter().any(|b| a.has_data() && likeness(a, b) == Likeness::Same);
-        if self.a.iter().all(is_there) { Sameness::Same } else { Sameness::Other }
+        let contents = Contents::of(&self.b);
+        if self.a.iter().all(|image| contents.have(image)) { Sameness::Same } else { Sameness::Other }
     }
+}
+
+/// An algorithm, and a hash by it in small letters.
+type Hash<'a> = (&'a str, String);
+
+/// What data some images have, so that one more is compared with all of them at once, as
+/// [`likeness`](super::content::likeness) would with each.
+#[derive(Debug, Default)]
+struct Contents<'a> {
+    by_hash: HashSet<(Option<u64>, Hash<'a>)>,
+    by_both: HashSet<(Option<u64>, Hash<'a>, Option<String>)>,
+    /// With the algorithms of the strong hashes beside the MD5.
+    by_md5: HashMap<(Option<u64>, String), BTreeSet<Option<&'a str>>>,
+}
+
+impl<'a> Contents<'a> {
+    fn of(images: &'a [Image]) -> Self {
+        let mut contents = Self::default();
+        for image in images.iter().filter(|image| image.has_data()) {
+            let (hash, md5) = hashes(image);
+            if let Some(md5) = md5.clone() {
+                let algorithm = hash.as_ref().map(|(algorithm, _)| *algorithm);
+                contents.by_md5.entry((image.size, md5)).or_default().insert(algorithm);
+            }
+            if let Some(hash) = hash {
+                contents.by_hash.insert((image.size, hash.clone()));
+                contents.by_both.insert((image.size, hash, md5));
+            }
+        }
+        contents
+    }
+
+    /// Whether one of them has the data of `image`: the same size, one hash in common, and none that differs.
+    fn have(&self, image: &Image) -> bool {
+        if !image.has_data() {
+            return false;
+        }
+        let (size, (hash, md5)) = (image.size, hashes(image));
+        let algorithm = hash.as_ref().map(|(algorithm, _)| *algorithm);
+        let by_hash = hash.is_some_and(|hash| match &md5 {
+            None => self.by_hash.contains(&(size, hash)),
+            Some(md5) => [None, Some(md5.clone())]
+                .into_iter()
+                .any(|md5| self.by_both.contains(&(size, hash.clone(), md5))),
+        });
+        // MD5 alone tells where no two strong hashes are by one algorithm.
+        let beside = md5.and_then(|md5| self.by_md5.get(&(size, md5)));
+        let differs = |other: &Option<&str>| algorithm.is_none() || *other != algorithm;
+        by_hash || beside.is_some_and(|algorithms| algorithms.iter().any(differs))
+    }
+}
+
+/// The strong hash of an image, and its MD5, both as they are compared.
+fn hashes(image: &Image) -> (Option<Hash<'_>>, Option<String>) {
+    let hash = image.hash.as_ref().map(|hash| (hash.algorithm.as_str(), hash.value.to_ascii_lowercase()));
+    (hash, image.checksum.as_ref().map(|md5| md5.to_ascii_lowercase()))
 }
 
 /// What is needed of an image, and not its properties and tags, which may be many.
@@ -98,7 +153,10 @@ fn ids(images: &[Image]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use image_service::{MultiHash, Status};
+
     use super::*;
+    use crate::replica::content::{Likeness, likeness};
     use crate::replica::metadata::tests::active;
 
     fn named(name: &str) -> Image {
@@ -130,6 +188,46 @@ mod tests {
         let expected =
             [told("other", Sameness::Other, &other, &altered), told("same", Sameness::Same, &same, &twin)];
         assert_eq!(names.differences().collect::<Vec<_>>(), expected);
+    }
+
+    fn with(hash: Option<(&str, &str)>, checksum: Option<&str>, size: u64) -> Image {
+        let hash =
+            hash.map(|(algorithm, value)| MultiHash { algorithm: algorithm.into(), value: value.into() });
+        Image { hash, checksum: checksum.map(str::to_owned), size: Some(size), ..named("n") }
+    }
+
+    #[test]
+    fn namesakes_have_the_same_data_if_it_is_alike_by_pairs() {
+        let strong = [None, Some(("sha512", "ab")), Some(("sha512", "AB")), Some(("sha512", "cd"))];
+        let strong = strong.into_iter().chain([Some(("sha256", "ab"))]);
+        let weak = [None, Some("ef"), Some("EF"), Some("01")];
+        let mut images: Vec<Image> = strong
+            .flat_map(|hash| weak.map(|checksum| [4, 5].map(|size| with(hash, checksum, size))))
+            .flatten()
+            .collect();
+        images.push(Image { status: Status::Queued, ..with(Some(("sha512", "ab")), Some("ef"), 4) });
+        for a in &images {
+            for (first, second) in images.iter().zip(images.iter().cycle().skip(7)) {
+                let there = [first, second];
+                let alike = |b: &Image| a.has_data() && likeness(a, b) == Likeness::Same;
+                let expected = if there.into_iter().any(alike) { Sameness::Same } else { Sameness::Other };
+                let namesakes = Namesakes { a: vec![a.clone()], b: there.map(Image::clone).to_vec() };
+                assert_eq!(namesakes.sameness(), expected, "{a:?} {there:?}");
+            }
+        }
+    }
+
+    /// Pair by pair these were billions of comparisons, and nobody would wait for the end of this test.
+    #[test]
+    fn as_many_namesakes_as_are_remembered_are_compared_in_no_time() {
+        let images = |letter: &str| -> Vec<Image> {
+            let value = |number| format!("{letter}{number}");
+            (0..MOST_NAMES / 2).map(|n| with(Some(("sha512", &value(n))), Some("ef"), 4)).collect()
+        };
+        let (a, other) = (images("a"), images("b"));
+        let alike = Namesakes { b: a.iter().rev().cloned().collect(), a };
+        assert_eq!(alike.sameness(), Sameness::Same);
+        assert_eq!(Namesakes { b: other, ..alike }.sameness(), Sameness::Other);
     }
 
     #[test]
