@@ -134,6 +134,12 @@ impl Kind {
         self.nature == Nature::Disk
     }
 
+    /// Whether its address is a directory, which is made when it is opened.
+    #[must_use]
+    pub fn makes_directory(&self) -> bool {
+        self.nature == Nature::Disk
+    }
+
     /// Whether the images of this kind outlast the process, so that another one can have them.
     #[must_use]
     pub fn outlasts(&self) -> bool {

@@ -16,7 +16,8 @@ use super::sides::{Backends, Chosen, UNKNOWN, complain, exit_code, on, printable
 pub(super) const EXIT_CODES: &str = "\
 Images are compared by their ids: whether both backends have them, with the same data (size, strong hash, MD5) and the
 same metadata. Images that only one has are compared by their names too. Times and stores are not compared, members of shared
-images with --members alone. A directory that a running service has is to be reached through that service, as a backend of kind http.
+images with --members alone. A directory that is not there is not made, but what a crash left in one is put right as it is
+opened. A directory that a running service has is to be reached through that service, as a backend of kind http.
 
 Exit codes:
   0   equal

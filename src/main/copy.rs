@@ -42,7 +42,8 @@ const MOST_JOBS: u16 = 64;
 pub(super) struct Arguments {
     #[command(flatten)]
     backends: Backends,
-    /// Tell what would be done, and do nothing
+    /// Tell what would be done, and do nothing. A directory that is not there is not made, but what a crash left in one is
+    /// put right as it is opened
     #[arg(long)]
     dry_run: bool,
     /// Give copies that are there already the metadata of their images. Properties that an image has not are removed
@@ -82,7 +83,8 @@ impl Arguments {
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
     let (backends, settings) = arguments.settings();
-    on(backends, Use::Write, async |from, to| match Interrupts::take_over() {
+    let purpose = if settings.effect == Effect::Told { Use::Foretell } else { Use::Write };
+    on(backends, purpose, async |from, to| match Interrupts::take_over() {
         Ok(interrupts) => follow(&from, &to, &settings, interrupts).await,
         Err(error) => {
             complain(format_args!("the system refuses to tell of signals: {error}"));

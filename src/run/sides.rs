@@ -7,32 +7,42 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use image_service::{Error, ErrorKind};
+
 use super::{Failure, federation_settings, open};
 use crate::config::{Config, Loaded};
 use crate::federation::{self, Backend, Federation, Formats};
-use crate::registry::{self, Planned};
+use crate::registry::{self, Kind, Planned};
 use crate::replica::Side;
 
 /// The least time that an answer may take to begin, whatever a backend's `deadline` says: no client waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Which of the two backends is written to.
+/// What the two backends are opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// Neither.
+    /// To read both.
     Read,
-    /// The second one.
+    /// To tell what would be written to the second one.
+    Foretell,
+    /// To write to the second one.
     Write,
 }
 
-/// Opens the backends called `a` and `b`, with the rules of tenancy that they have.
+/// Opens the backends called `a` and `b`, with the rules of tenancy that they have. A directory is made for what is
+/// written to, and for nothing else.
 ///
 /// # Errors
 /// [`Failure::Unfit`] if there is no such backend, both are one, or one cannot be used so; [`Failure::Backend`] if one
-/// cannot be opened, as a directory that another process has.
+/// cannot be opened, as a directory that is not there, or that another process has.
 pub async fn sides(loaded: Loaded, a: &str, b: &str, purpose: Use) -> Result<(Side, Side), Failure> {
     let Loaded { config, backends, .. } = loaded;
     let planned = choose(backends, a, b)?;
+    let made = usize::from(purpose == Use::Write);
+    let read = directories(planned.iter().rev().skip(made));
+    for (name, path) in read {
+        be_there(name, &path).await?;
+    }
     let mut opened = open(planned, &config).await?.into_iter();
     let (Some(first), Some(second)) = (opened.next(), opened.next()) else {
         return Err(Failure::Unfit(String::from("two backends are needed")));
@@ -45,10 +55,10 @@ pub async fn sides(loaded: Loaded, a: &str, b: &str, purpose: Use) -> Result<(Si
         }
     }
     let can = second.service.capabilities();
-    if purpose == Use::Write && !(can.writes.is_yes() && can.uploads.is_yes()) {
+    if purpose != Use::Read && !(can.writes.is_yes() && can.uploads.is_yes()) {
         return Err(Failure::Unfit(format!("the backend '{}' takes no image data", second.name)));
     }
-    if purpose == Use::Write && !can.drafts.is_yes() {
+    if purpose != Use::Read && !can.drafts.is_yes() {
         let why = "cannot hold a copy that is under way: it keeps no record private, or none whose upload broke off";
         return Err(Failure::Unfit(format!("the backend '{}' {why}", second.name)));
     }
@@ -74,6 +84,27 @@ fn choose(backends: Vec<Planned>, a: &str, b: &str) -> Result<Vec<Planned>, Fail
         return Err(Failure::Unfit(format!("the backend '{}' {why}", planned.name)));
     }
     Ok(chosen)
+}
+
+/// The directories among these, after the names of their backends.
+fn directories<'a>(planned: impl Iterator<Item = &'a Planned>) -> Vec<(String, String)> {
+    let are_made = |planned: &&Planned| registry::kind(planned.kind).is_some_and(Kind::makes_directory);
+    planned
+        .filter(are_made)
+        .filter_map(|planned| Some((planned.name.clone(), planned.address.clone()?)))
+        .collect()
+}
+
+/// Refuses a directory that is not there: opened, it would be made, and pass for a store without images.
+async fn be_there(name: String, path: &str) -> Result<(), Failure> {
+    match tokio::fs::try_exists(path).await {
+        Ok(false) => {
+            let message = format!("there is no directory '{path}', and none is made to be read");
+            Err(Failure::Backend(name, Error::new(ErrorKind::Unavailable, message)))
+        }
+        // What else is wrong with it shows when it is opened.
+        Ok(true) | Err(_) => Ok(()),
+    }
 }
 
 /// One of the two, as a service that does everything.

@@ -76,7 +76,8 @@ class Copier:
     def __init__(self, binary: Path, home: Path, glances: dict[str, Glance]) -> None:
         self.binary = binary
         self.home = home
-        home.mkdir(parents=True, exist_ok=True)
+        # What is only read is not made.
+        (home / "disk").mkdir(parents=True, exist_ok=True)
         backends = {"disk": ("local", {"path": str(home / "disk")})}
         for name, glance in glances.items():
             options = {"dialect": "glance-v2", "endpoint": glance.endpoint, "auth": {"kind": "none"}}

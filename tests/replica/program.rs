@@ -211,11 +211,37 @@ fn the_first_interrupt_finishes_what_is_under_way_and_the_program_says_so() {
 }
 
 #[test]
+fn a_directory_that_is_not_there_is_not_made_but_to_be_copied_into() {
+    let place = Place::new();
+    fill_left(&place, 3, 10);
+    for command in [
+        &["compare", "left", "right"][..],
+        &["compare", "right", "left"],
+        &["copy", "left", "right", "--dry-run"],
+        &["copy", "right", "left", "--dry-run"],
+        &["copy", "right", "left"],
+    ] {
+        let (code, _, errors) = place.run(command);
+        assert_eq!(code, Some(2), "{command:?}: {errors}");
+        assert!(
+            errors.contains("'right' cannot be opened: there is no directory './right'"),
+            "{command:?}: {errors}"
+        );
+        assert!(!place.path("right").exists(), "{command:?}");
+    }
+    assert_eq!(place.run(&["copy", "left", "right"]).0, Some(0));
+}
+
+#[test]
 fn a_dry_run_tells_and_leaves_no_trace() {
     let place = Place::new();
     fill_left(&place, 3, 10);
+    std::fs::create_dir(place.path("right")).unwrap();
     let (code, text, _) = place.run(&["copy", "left", "right", "--dry-run"]);
     assert_eq!(code, Some(1), "{text}");
+    for within in ["right/data", "right/incoming"] {
+        assert_eq!(std::fs::read_dir(place.path(within)).unwrap().count(), 0, "{within}");
+    }
     assert_eq!(
         text.lines().filter(|line| line.starts_with("would be copied ") && line.contains(" image ")).count(),
         3
