@@ -99,7 +99,7 @@ fn directories<'a>(planned: impl Iterator<Item = &'a Planned>) -> Vec<(String, S
 async fn be_there(name: String, path: &str) -> Result<(), Failure> {
     match tokio::fs::try_exists(path).await {
         Ok(false) => {
-            let message = format!("there is no directory '{path}', and none is made to be read");
+            let message = format!("there is no directory '{path}': only `copy` makes one, for its target");
             Err(Failure::Backend(name, Error::new(ErrorKind::Unavailable, message)))
         }
         // What else is wrong with it shows when it is opened.
