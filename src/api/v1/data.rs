@@ -251,11 +251,9 @@ pub(super) async fn look(call: &Call, image: &Image, url: String, said: &Said) -
 
 /// What is at a location is looked for where the client says: if it is not there, that is what is not found.
 fn absent(error: Error) -> Fault {
-    let status = (error.kind() == ErrorKind::Invalid).then_some(StatusCode::NOT_FOUND);
-    let fault = Fault::from(error);
-    match status {
-        Some(status) => fault.with_status(status),
-        None => fault,
+    match error.kind() {
+        ErrorKind::Invalid => Fault::from(error).with_status(StatusCode::NOT_FOUND),
+        _ => Fault::from(error),
     }
 }
 
