@@ -29,6 +29,7 @@ mod trust;
 mod unpack;
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use image_service::{
@@ -47,6 +48,17 @@ pub(crate) use trust::{Trust, is_clearsigned};
 
 use crate::body::Limits;
 use crate::client::Client;
+
+/// A number of things that are not shown, as the operator was last told it.
+#[derive(Debug, Default)]
+pub(crate) struct Told(AtomicUsize);
+
+impl Told {
+    /// Whether it is another number now. The next time it is told already.
+    pub(crate) fn is_news(&self, number: usize) -> bool {
+        self.0.swap(number, Ordering::Relaxed) != number
+    }
+}
 
 /// What the documents of a source are, and what images they come to.
 #[async_trait]

@@ -28,13 +28,12 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use image_service::{Error, Result, Support};
 use url::Url;
 
-use crate::published::{Dialect, Document, Documents, Item, Origin, PublishedOptions, Trust, refused};
+use crate::published::{Dialect, Document, Documents, Item, Origin, PublishedOptions, Told, Trust, refused};
 use room::{Room, Taken};
 use tree::Branch;
 
@@ -51,7 +50,7 @@ pub(crate) struct Simplestreams {
     /// What the operator knows the source by.
     name: String,
     /// How many indexes were passed over when the operator was last told.
-    passed_over: AtomicUsize,
+    passed_over: Told,
     reading: Arc<Reading>,
 }
 
@@ -108,12 +107,12 @@ impl Simplestreams {
             versions: options.versions,
             room: Room::new(options),
         };
-        Self { name: name.to_owned(), passed_over: AtomicUsize::new(0), reading: Arc::new(reading) }
+        Self { name: name.to_owned(), passed_over: Told::default(), reading: Arc::new(reading) }
     }
 
     /// Tells the operator how many indexes are passed over, when that changes: whoever looks for what they name will wonder.
     fn tell_passed_over(&self, passed_over: usize) {
-        if self.passed_over.swap(passed_over, Ordering::Relaxed) != passed_over {
+        if self.passed_over.is_news(passed_over) {
             let name = self.name.as_str();
             tracing::info!(backend = name, passed_over, "indexes that an index names are not read");
         }

@@ -21,14 +21,13 @@ pub(crate) mod fuzzing;
 mod ini;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use image_service::{HashAlgorithm, Image, MultiHash, Properties, Result, Support, Timestamp};
 use url::Url;
 
 use crate::published::{
-    Dialect, Document, Documents, File, Item, Origin, Packing, PublishedOptions, Trust, below, refused,
+    Dialect, Document, Documents, File, Item, Origin, Packing, PublishedOptions, Told, Trust, below, refused,
 };
 use ini::Section;
 
@@ -46,7 +45,7 @@ pub(crate) struct VirtBuilder {
     /// What the operator knows the source by.
     name: String,
     /// How many templates were left out when the operator was last told.
-    left_out: AtomicUsize,
+    left_out: Told,
     reading: Arc<Reading>,
 }
 
@@ -69,12 +68,12 @@ impl VirtBuilder {
     /// A source as `options` say, whose backend is called `name`, and whose index is trusted by `trust`.
     pub(crate) fn new(name: &str, options: &PublishedOptions, trust: Trust) -> Self {
         let reading = Arc::new(Reading { trust, origin: Origin::new(name, options) });
-        Self { name: name.to_owned(), left_out: AtomicUsize::new(0), reading }
+        Self { name: name.to_owned(), left_out: Told::default(), reading }
     }
 
     /// Tells the operator how many templates are left out, when that changes: whoever looks for one of them will wonder.
     fn tell_left_out(&self, left_out: usize) {
-        if self.left_out.swap(left_out, Ordering::Relaxed) != left_out {
+        if self.left_out.is_news(left_out) {
             let name = self.name.as_str();
             tracing::info!(backend = name, left_out, "templates whose data has no known length are left out");
         }

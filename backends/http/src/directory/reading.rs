@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use super::name;
 use super::page::{Listed, MOST_FOLDERS, Page, as_folder, url_of};
 use super::sums::{self, Hashes, Of, Sum};
 use crate::published::{
-    self, Dialect, Document, Documents, File, Item, Origin, Packing, PublishedOptions, Trust, Wanted,
+    self, Dialect, Document, Documents, File, Item, Origin, Packing, PublishedOptions, Told, Trust, Wanted,
     is_clearsigned, refused,
 };
 
@@ -36,7 +35,7 @@ pub(super) struct Reading {
     /// What the operator knows the directory by.
     name: String,
     /// How many images were left out when the operator was last told.
-    left_out: AtomicUsize,
+    left_out: Told,
     trust: Arc<Trust>,
     origin: Origin,
     endings: BTreeMap<String, String>,
@@ -95,7 +94,7 @@ impl Reading {
     pub(super) fn new(name: &str, options: &PublishedOptions, trust: Trust) -> Self {
         Self {
             name: name.to_owned(),
-            left_out: AtomicUsize::new(0),
+            left_out: Told::default(),
             trust: Arc::new(trust),
             origin: Origin::new(name, options),
             endings: options.images.clone(),
@@ -171,7 +170,7 @@ fn files(folders: &[Folder], wanted: impl Fn(&Folder, &str) -> bool) -> Result<V
 impl Reading {
     /// Tells the operator how many images have no hash, when that changes: whoever looks for one of them will wonder.
     fn tell_left_out(&self, left_out: usize) {
-        if self.left_out.swap(left_out, Ordering::Relaxed) != left_out {
+        if self.left_out.is_news(left_out) {
             let name = self.name.as_str();
             tracing::info!(
                 backend = name,
